@@ -1,0 +1,208 @@
+//! Plan → rows, driven on the query threads and stoppable at any moment.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::common::ParamValues;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::{Prepared, Session};
+use crate::command::Command;
+use crate::error::{Error, Kind};
+use crate::guard::guard;
+use crate::interrupt::Interrupt;
+use crate::rows::{Output, Rows};
+
+/// Batches that may wait between the query threads and a front door: enough to keep both busy, too few to matter.
+const BATCHES_AHEAD: usize = 2;
+
+impl Session {
+    /// Runs a prepared statement with `parameters` for `$1`, `$2`, ….
+    ///
+    /// A failure inside a transaction makes the transaction fail. Errors may also come as the last item of the stream;
+    /// the front door then calls [`Session::fail`].
+    ///
+    /// # Errors
+    /// 08P01 for a wrong number of parameters, 22P02 for a value that is not of its type, and the statement's own.
+    pub async fn execute(&self, prepared: &Prepared, parameters: &[ScalarValue]) -> Result<Output, Error> {
+        let result = self.dispatch(prepared, parameters).await;
+        if result.is_err() {
+            self.fail();
+        }
+        result
+    }
+
+    async fn dispatch(&self, prepared: &Prepared, parameters: &[ScalarValue]) -> Result<Output, Error> {
+        let Some(command) = prepared.command() else { return Ok(Output::Empty) };
+        if !matches!(command, Command::Commit | Command::Rollback | Command::InTransaction(_)) {
+            self.refuse_if_failed()?;
+        }
+        match command {
+            Command::Query(word) => self.stream(prepared, parameters, word).await,
+            Command::Set { name, value, local } => {
+                if name == "warehouse.as_of"
+                    && let Some(selector) = value.as_deref().filter(|v| !v.trim().is_empty())
+                {
+                    crate::planning::select_version(self.engine.lake(), selector).await?;
+                }
+                self.set(name, value.as_deref(), *local)
+            }
+            Command::Show(name) => {
+                let value = self.setting(name).unwrap_or_default();
+                Ok(Output::Rows(constant(&[(name, vec![value])])?))
+            }
+            Command::ShowAll => {
+                let all = self.state().variables.all();
+                Ok(Output::Rows(constant(&[
+                    ("name", all.iter().map(|v| v.0.to_owned()).collect()),
+                    ("setting", all.iter().map(|v| v.1.clone()).collect()),
+                    ("description", all.iter().map(|v| v.2.to_owned()).collect()),
+                ])?))
+            }
+            Command::ResetAll => Ok(self.reset_all("RESET")),
+            Command::DiscardAll => Ok(self.reset_all("DISCARD ALL")),
+            Command::Begin(tag) => self.begin(tag).await,
+            Command::Commit => Ok(self.commit()),
+            Command::Rollback => Ok(self.rollback()),
+            Command::InTransaction(tag) => self.in_transaction(tag),
+            Command::Nothing(tag) => Ok(Output::Done((*tag).to_owned())),
+        }
+    }
+
+    async fn stream(
+        &self,
+        prepared: &Prepared,
+        parameters: &[ScalarValue],
+        word: &'static str,
+    ) -> Result<Output, Error> {
+        let interrupt = self.begin_statement();
+        let over = FinishOnDrop(Some(interrupt.clone()));
+        let version = self.version().await?;
+        let plan = match prepared.plan() {
+            Some(plan) if *prepared.version() == version => LogicalPlan::clone(plan),
+            _ => self.plan(prepared.statement(), &version, prepared.declared()).await?.plan,
+        };
+        let parameters = typed(prepared, parameters)?;
+        let state = self.planning(version).await?.state()?;
+        let started = Arc::clone(&self.engine);
+        let running = interrupt.clone();
+        let task = self.engine.cpu().spawn(async move { start(state, plan, parameters, &running).await });
+        let abort = AbortOnDrop(task.abort_handle());
+        let rows = tokio::select! {
+            stopped = interrupt.stopped() => return Err(stopped.error()),
+            result = task => match result {
+                Ok(rows) => rows?,
+                Err(e) => {
+                    return Err(Error::new(Kind::Internal, format!("the statement failed: {e}")).with_source(e));
+                }
+            },
+        };
+        drop(abort);
+        over.keep_running();
+        let (schema, stream) = rows;
+        let (send, receive) = mpsc::channel(BATCHES_AHEAD);
+        let driver = started.cpu().spawn(drive(stream, send, interrupt.clone()));
+        Ok(Output::Rows(Rows::live(schema, receive, interrupt, driver.abort_handle(), word)))
+    }
+}
+
+/// Ends a statement that failed before it had rows, its timer with it.
+struct FinishOnDrop(Option<Interrupt>);
+
+impl FinishOnDrop {
+    fn keep_running(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for FinishOnDrop {
+    fn drop(&mut self) {
+        if let Some(interrupt) = &self.0 {
+            interrupt.finish();
+        }
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Started = (arrow::datatypes::SchemaRef, datafusion::execution::SendableRecordBatchStream);
+
+async fn start(
+    state: SessionState,
+    plan: LogicalPlan,
+    parameters: Vec<ScalarValue>,
+    interrupt: &Interrupt,
+) -> Result<Started, Error> {
+    let plan = if parameters.is_empty() {
+        plan
+    } else {
+        plan.replace_params_with_values(&ParamValues::from(parameters))?
+    };
+    let physical = state.create_physical_plan(&plan).await?;
+    let physical = guard(physical, interrupt)?;
+    let schema = physical.schema();
+    Ok((schema, execute_stream(physical, state.task_ctx())?))
+}
+
+/// Moves batches from the plan to the front door until one of them ends.
+async fn drive(
+    mut stream: datafusion::execution::SendableRecordBatchStream,
+    send: mpsc::Sender<Result<RecordBatch, Error>>,
+    interrupt: Interrupt,
+) {
+    loop {
+        let item = tokio::select! {
+            biased;
+            stopped = interrupt.stopped() => Some(Err(stopped.error())),
+            item = stream.next() => item.map(|r| r.map_err(Error::from)),
+        };
+        let Some(item) = item else { break };
+        let failed = item.is_err();
+        if send.send(item).await.is_err() || failed {
+            break;
+        }
+    }
+    drop(stream);
+    interrupt.finish();
+}
+
+/// Casts each value to its parameter's type.
+fn typed(prepared: &Prepared, parameters: &[ScalarValue]) -> Result<Vec<ScalarValue>, Error> {
+    let types = prepared.parameter_types();
+    if types.len() != parameters.len() {
+        return Err(Error::new(
+            Kind::ParameterCount,
+            format!("the statement takes {} parameters, found {}", types.len(), parameters.len()),
+        ));
+    }
+    let cast = |(i, (value, wanted)): (usize, (&ScalarValue, &_))| {
+        if value.data_type() == *wanted {
+            return Ok(value.clone());
+        }
+        value.cast_to(wanted).map_err(|e| {
+            Error::new(Kind::InvalidText, format!("parameter ${} must be {wanted}, found {value}", i + 1))
+                .with_source(e)
+        })
+    };
+    parameters.iter().zip(types).enumerate().map(cast).collect()
+}
+
+/// Rows that are known already: SHOW.
+fn constant(columns: &[(&str, Vec<String>)]) -> Result<Rows, Error> {
+    let columns = columns
+        .iter()
+        .map(|(name, values)| (*name, Arc::new(StringArray::from(values.clone())) as ArrayRef, false));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
+    Ok(Rows::ready(batch, "SHOW"))
+}

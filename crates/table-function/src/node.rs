@@ -1,0 +1,174 @@
+//! The logical node of a call, and the step to its physical operator.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchemaRef, internal_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::argument::constant;
+use crate::error::ArgumentError;
+use crate::exec::SeriesExec;
+use crate::function::{Call, SeriesOperator, TableFunction};
+use crate::signature::Argument;
+use crate::source::Shape;
+
+/// A call over its planned input, whose columns are ids…, time, value, until.
+#[derive(Debug, Clone)]
+pub(crate) struct SeriesNode {
+    pub(crate) function: Arc<dyn TableFunction>,
+    pub(crate) call: Call,
+    /// Arguments that are not known yet: parameters, `now()`.
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) input: LogicalPlan,
+    pub(crate) schema: DFSchemaRef,
+}
+
+/// An argument without a value yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) argument: &'static Argument,
+    pub(crate) expr: Expr,
+    pub(crate) span: Option<Span>,
+}
+
+impl SeriesNode {
+    /// The operator with the arguments that are known; with `complete`, all have to be.
+    pub(crate) fn operator(&self, complete: bool) -> Result<Arc<dyn SeriesOperator>> {
+        let mut call = self.call.clone();
+        for Pending { argument, expr, span } in &self.pending {
+            match constant(expr) {
+                Some(value) => call.arguments.give(argument, &value, *span)?,
+                None if complete => {
+                    let message = format!("{} must be a constant, not {expr}", argument.name);
+                    return Err(ArgumentError::new(self.function.signature().name, message)
+                        .with_span(*span)
+                        .into());
+                }
+                None => {}
+            }
+        }
+        Ok(self.function.operator(&call)?)
+    }
+
+    /// What makes two nodes equal, beside the input.
+    fn identity(&self) -> (&'static str, String, Vec<&Expr>, &Shape) {
+        let pending = self.pending.iter().map(|pending| &pending.expr).collect();
+        (self.function.signature().name, format!("{:?}", self.call), pending, &self.shape)
+    }
+}
+
+impl PartialEq for SeriesNode {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity() && self.input == other.input
+    }
+}
+
+impl Eq for SeriesNode {}
+
+impl Hash for SeriesNode {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+        self.input.hash(state);
+    }
+}
+
+impl PartialOrd for SeriesNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match self.identity().partial_cmp(&other.identity())? {
+            Ordering::Equal => self.input.partial_cmp(&other.input),
+            unequal => Some(unequal),
+        }
+    }
+}
+
+impl UserDefinedLogicalNodeCore for SeriesNode {
+    fn name(&self) -> &str {
+        "SeriesFunction"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        self.pending.iter().map(|pending| pending.expr.clone()).collect()
+    }
+
+    /// Conditions on id columns choose whole series and may go below, unless a key's announcement has to meet all
+    /// series of the key.
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        let free =
+            if self.shape.partition_columns() == self.shape.ids.len() { self.shape.ids.len() } else { 0 };
+        self.schema.fields().iter().skip(free).map(|field| field.name().clone()).collect()
+    }
+
+    fn necessary_children_exprs(&self, _output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        Some(vec![(0..self.input.schema().fields().len()).collect()])
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SeriesFunction: {}", self.function.signature().name)?;
+        if let Ok(operator) = self.operator(false) {
+            write!(f, " {}", operator.describe())?;
+        }
+        for Pending { argument, expr, .. } in &self.pending {
+            write!(f, ", {}={expr}", argument.name)?;
+        }
+        write!(f, ", {}", self.shape)
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let (Some(input), true) = (inputs.pop(), exprs.len() == self.pending.len()) else {
+            return internal_err!("SeriesFunction got {} expressions and no input", exprs.len());
+        };
+        let mut node = Self { input, ..self.clone() };
+        for (pending, expr) in node.pending.iter_mut().zip(exprs) {
+            pending.expr = expr;
+        }
+        // A parameter that has just become a value is checked here, before anything runs.
+        node.operator(false)?;
+        Ok(node)
+    }
+}
+
+/// Makes [`SeriesExec`] of a call; see the crate's documentation for where it is registered.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct SeriesPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for SeriesPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _planning_ctx: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
+        let [input] = physical_inputs else {
+            return internal_err!("SeriesFunction takes one input, not {}", physical_inputs.len());
+        };
+        let schema = Arc::new(node.schema.as_arrow().clone());
+        let (operator, shape) = (node.operator(true)?, Arc::clone(&node.shape));
+        let name = node.function.signature().name;
+        Ok(Some(Arc::new(SeriesExec::new(name, operator, shape, schema, Arc::clone(input)))))
+    }
+}

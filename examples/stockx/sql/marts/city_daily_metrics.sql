@@ -1,0 +1,22 @@
+/*---
+kind: full
+description: How each region did on each day.
+key: [date, city]
+columns:
+  orders: order lines, without returns
+  qty: pairs sold less pairs that came back
+  customers: how many known customers bought or returned something
+  avg_order_value: revenue of an order line, returns left out, in US dollars
+---*/
+SELECT
+    d.date,
+    s.city,
+    count(*) FILTER (WHERE f.qty > 0)                           AS orders,
+    sum(f.qty)                                                  AS qty,
+    CAST(sum(f.revenue) AS decimal(24, 12))                      AS revenue,
+    count(DISTINCT f.customer_id)                               AS customers,
+    CAST(avg(f.revenue) FILTER (WHERE f.qty > 0) AS decimal(18, 2)) AS avg_order_value
+FROM fact_sales AS f
+JOIN dim_date AS d ON d.date_id = f.date_id
+JOIN dim_store AS s ON s.store_id = f.store_id
+GROUP BY d.date, s.city

@@ -1,0 +1,25 @@
+//! Projects to test with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use smartsneaks_engine::{Engine, Project};
+use smartsneaks_etl::{Selection, progress::Silent};
+
+/// The folder that holds the demo project: the repository itself.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The demo project on a warehouse of its own, built; the warehouse goes with the folder.
+///
+/// # Errors
+/// Whatever stops the run.
+pub async fn demo(warehouse: &Path) -> Result<(Arc<Engine>, Project), Box<dyn std::error::Error>> {
+    let flags = [("warehouse.url", warehouse.display().to_string())];
+    let project = Project::load(Some(&repository()), &flags)?;
+    let engine = Engine::open(project.settings.clone()).await?;
+    smartsneaks_etl::run(&engine, &project, &Selection::default(), &Silent).await?;
+    Ok((engine, project))
+}

@@ -1,0 +1,9 @@
+//! Tests of the whole: SQL through every front door, the demo held to its truth, and what stops a statement.
+//! The command line and crashes are tested beside the binary, in crates/cli/tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod doors;
+mod limits;
+mod slt;
+mod truth;

@@ -1,0 +1,290 @@
+//! `forecast` from SQL text to rows, on a plain DataFusion session.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMillisecondArray,
+};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, TimeUnit};
+use arrow::util::display::array_value_to_string;
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, Session};
+use datafusion::common::ParamValues;
+use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use smartsneaks_forecast::functions;
+use smartsneaks_table_function::{
+    ArgumentError, PlanContext, Registry, SeriesCatalog, SeriesSpec, desugar, extension_planner,
+    relation_planner, tokenize,
+};
+
+#[derive(Debug)]
+struct Catalog;
+
+impl SeriesCatalog for Catalog {
+    fn default_series(&self) -> Option<(Vec<String>, SeriesSpec)> {
+        let parts = vec!["sku_city_daily".to_string()];
+        self.series(&parts).map(|spec| (parts, spec))
+    }
+
+    fn series(&self, parts: &[String]) -> Option<SeriesSpec> {
+        parts.last().filter(|name| *name == "sku_city_daily").map(|_| SeriesSpec {
+            id: vec!["sku".into(), "city".into()],
+            time: "date".into(),
+            value: "qty".into(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![extension_planner()]);
+        planner.create_physical_plan(plan, session).await
+    }
+}
+
+/// The first Monday of 2024.
+const MONDAY: i32 = 19_723;
+const DAYS: i32 = 140;
+
+/// SKU1 to SKU8 in two cities over 20 weeks, more at weekends; SKU9 sold on one day only.
+fn sales() -> RecordBatch {
+    let mut rows: Vec<(String, &str, i32, i64)> = Vec::new();
+    for sku in 1..=8 {
+        for day in 0..DAYS {
+            for (place, city) in ["Chennai", "Madurai"].into_iter().enumerate() {
+                let weekend = if day % 7 >= 5 { 6 } else { 0 };
+                let noise = (day * 7919 + sku * 104_729 + place as i32 * 31) % 5;
+                rows.push((format!("SKU{sku}"), city, MONDAY + day, i64::from(10 * sku + weekend + noise)));
+            }
+        }
+    }
+    rows.push(("SKU9".into(), "Chennai", MONDAY + DAYS - 1, 3));
+    RecordBatch::try_from_iter([
+        ("sku", Arc::new(rows.iter().map(|row| Some(row.0.as_str())).collect::<StringArray>()) as ArrayRef),
+        ("city", Arc::new(rows.iter().map(|row| Some(row.1)).collect::<StringArray>()) as ArrayRef),
+        ("date", Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.2))) as ArrayRef),
+        ("qty", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.3))) as ArrayRef),
+    ])
+    .unwrap()
+}
+
+/// Two days of hours, with one value that is no number.
+fn hours(bad: bool) -> RecordBatch {
+    let at =
+        TimestampMillisecondArray::from_iter_values((0..48).map(|hour| 1_704_067_200_000 + hour * 3_600_000));
+    let values = Float64Array::from_iter_values(
+        (0..48).map(|hour| if bad && hour == 5 { f64::NAN } else { (hour % 24) as f64 }),
+    );
+    RecordBatch::try_from_iter([("at", Arc::new(at) as ArrayRef), ("visits", Arc::new(values) as ArrayRef)])
+        .unwrap()
+}
+
+fn session(partitions: usize) -> SessionContext {
+    let registry = Arc::new(Registry::new(functions()));
+    let planner = relation_planner(registry, PlanContext { version: 12, series: Arc::new(Catalog) });
+    let state = SessionStateBuilder::new()
+        .with_config(SessionConfig::new().with_target_partitions(partitions))
+        .with_default_features()
+        .with_query_planner(Arc::new(Planner))
+        .with_relation_planners(vec![planner])
+        .build();
+    let context = SessionContext::new_with_state(state);
+    for (name, batch) in [("sku_city_daily", sales()), ("hours", hours(false)), ("bad_hours", hours(true))] {
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
+        context.register_table(name, Arc::new(table)).unwrap();
+    }
+    context
+}
+
+async fn plan(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
+    let tokens = tokenize(sql, &PostgreSqlDialect {}).unwrap();
+    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
+    let mut statement = parser.parse_statement()?;
+    desugar(&mut statement, &Registry::new(functions()), &Catalog)?;
+    context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await
+}
+
+async fn run(partitions: usize, sql: &str, values: Vec<ScalarValue>) -> Result<RecordBatch> {
+    let context = session(partitions);
+    let plan = plan(&context, sql).await?.with_param_values(ParamValues::from(values))?;
+    let frame = context.execute_logical_plan(plan).await?;
+    let schema = Arc::clone(frame.schema().inner());
+    Ok(concat_batches(&schema, &frame.collect().await?).unwrap())
+}
+
+async fn rows(sql: &str) -> RecordBatch {
+    run(4, sql, vec![]).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+async fn fault(sql: &str) -> ArgumentError {
+    let error = run(1, sql, vec![]).await.expect_err(sql);
+    ArgumentError::find(&error).unwrap_or_else(|| panic!("{sql}: {error}")).clone()
+}
+
+fn cell(batch: &RecordBatch, column: &str, row: usize) -> String {
+    array_value_to_string(batch.column_by_name(column).unwrap(), row).unwrap()
+}
+
+#[tokio::test]
+async fn a_key_gives_one_row_a_step() {
+    let batch = rows("SELECT * FROM forecast('SKU1', horizon => 28) ORDER BY horizon_step").await;
+    let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let expected = "sku forecast_timestamp horizon_step forecast_value lower_bound upper_bound confidence_level model \
+                    skill_vs_naive history_points version status status_detail";
+    assert_eq!(names.join(" "), expected);
+    assert_eq!(batch.num_rows(), 28);
+    let number = |column: &str| {
+        batch
+            .column_by_name(column)
+            .unwrap()
+            .as_any()
+            .downcast_ref::<Float64Array>()
+            .unwrap()
+            .values()
+            .to_vec()
+    };
+    let (lower, value, upper) = (number("lower_bound"), number("forecast_value"), number("upper_bound"));
+    for step in 0..28 {
+        assert!(0.0 <= lower[step] && lower[step] <= value[step] && value[step] <= upper[step]);
+        // Both cities together: about 24 on weekdays, 36 at weekends.
+        let expected = if step % 7 >= 5 { 36.0 } else { 24.0 };
+        assert!((value[step] - expected).abs() < 4.0, "step {step}: {}", value[step]);
+    }
+    assert_eq!(batch.column_by_name("forecast_timestamp").unwrap().data_type(), &DataType::Date32);
+    assert_eq!(cell(&batch, "forecast_timestamp", 0), "2024-05-20");
+    assert_eq!((cell(&batch, "status", 0), cell(&batch, "version", 0)), ("ok".into(), "12".into()));
+    assert_eq!(cell(&batch, "history_points", 0), "140");
+}
+
+#[tokio::test]
+async fn every_series_has_rows_or_a_reason() {
+    let sql = "SELECT sku, status, status_detail, count(*) AS n FROM forecast('*', horizon => 3) GROUP BY 1, 2, 3 ORDER BY 1";
+    let batch = rows(sql).await;
+    assert_eq!(batch.num_rows(), 9);
+    for row in 0..8 {
+        assert_eq!((cell(&batch, "status", row), cell(&batch, "n", row)), ("ok".into(), "3".into()));
+    }
+    assert_eq!((cell(&batch, "sku", 8), cell(&batch, "status", 8)), ("SKU9".into(), "too_short".into()));
+
+    let batch = rows("SELECT * FROM forecast('SKU404')").await;
+    assert_eq!((batch.num_rows(), cell(&batch, "status", 0)), (1, "unknown_series".into()));
+    assert!(cell(&batch, "status_detail", 0).contains("SELECT DISTINCT sku FROM sku_city_daily"));
+
+    let batch = rows("SELECT * FROM forecast(TABLE bad_hours)").await;
+    assert_eq!((batch.num_rows(), cell(&batch, "status", 0)), (1, "not_finite".into()));
+}
+
+#[tokio::test]
+async fn relations_and_id_columns() {
+    for (call, series, steps) in [
+        ("forecast('SKU1', id_cols => ARRAY['sku', 'city'], horizon => 2)", 2, 2),
+        ("forecast('SKU1', city => 'Chennai', horizon => 2)", 1, 2),
+        ("forecast(ARRAY['SKU1', 'SKU2'])", 2, 14),
+        ("forecast(TABLE sku_city_daily, horizon => 1) WHERE sku <> 'SKU9'", 16, 1),
+        ("forecast((SELECT date, qty FROM sku_city_daily WHERE city = 'Madurai'), model => 'theta')", 1, 14),
+    ] {
+        let batch = rows(&format!("SELECT * FROM {call}")).await;
+        assert_eq!(batch.num_rows(), series * steps, "{call}");
+        assert!((0..batch.num_rows()).all(|row| cell(&batch, "status", row) == "ok"), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn timestamps_stay_timestamps() {
+    let batch =
+        rows("SELECT * FROM forecast(TABLE hours, model => 'seasonal_naive', horizon => 24) ORDER BY 2")
+            .await;
+    let kind = batch.column_by_name("forecast_timestamp").unwrap().data_type().clone();
+    assert_eq!(kind, DataType::Timestamp(TimeUnit::Millisecond, None));
+    assert_eq!(cell(&batch, "forecast_timestamp", 0), "2024-01-03T00:00:00");
+    assert_eq!(cell(&batch, "forecast_value", 23), "23.0");
+    let sql = "SELECT * FROM forecast(TABLE hours, model => 'ets', as_of => '2024-01-01', horizon => 1)";
+    assert_eq!(cell(&rows(sql).await, "forecast_timestamp", 0), "2024-01-02T00:00:00");
+}
+
+#[tokio::test]
+async fn as_of_hides_what_came_later() {
+    let sql = "SELECT * FROM forecast('SKU1', as_of => DATE '2024-04-01', horizon => 1)";
+    let batch = rows(sql).await;
+    assert_eq!(cell(&batch, "forecast_timestamp", 0), "2024-04-02");
+    assert_eq!(cell(&batch, "history_points", 0), "92");
+}
+
+#[tokio::test]
+async fn parameters_bind_after_describe() {
+    let sql = "SELECT * FROM forecast($1, horizon => $2)";
+    let context = session(2);
+    let types: HashMap<_, _> = plan(&context, sql).await.unwrap().get_parameter_types().unwrap();
+    assert_eq!((&types["$1"], &types["$2"]), (&Some(DataType::Utf8), &Some(DataType::Int64)));
+    assert_eq!(run(2, sql, vec!["SKU1".into(), 5_i64.into()]).await.unwrap().num_rows(), 5);
+    assert_eq!(run(2, sql, vec!["*".into(), 5_i16.into()]).await.unwrap().num_rows(), 41);
+    let error = run(2, sql, vec!["SKU1".into(), 0_i64.into()]).await.unwrap_err();
+    assert_eq!(ArgumentError::find(&error).unwrap().message, "horizon must be between 1 and 10000, not 0");
+}
+
+#[tokio::test]
+async fn faults_list_what_is_valid() {
+    for (argument, message) in [
+        ("horizon => -3", "horizon must be between 1 and 10000, not -3"),
+        ("confidence_level => 1", "confidence_level must be between 0 and 1, both excluded, not 1"),
+        ("model => 'prophet'", "unknown model 'prophet'; valid: auto, seasonal_naive, ets, theta"),
+        ("frequency => 'dayly'", "unknown frequency 'dayly'; valid: auto, hourly, daily, weekly"),
+        ("frequency => 'hourly'", "frequency hourly needs timestamps, the series has dates (Date32)"),
+        ("gap_fill => 'none'", "unknown gap_fill 'none'; valid: zero"),
+        ("seed => 7", "unknown argument 'seed'; valid: series, horizon, confidence_level"),
+        ("holiday_region => 'IN-TN'", "unknown argument 'holiday_region'"),
+    ] {
+        let error = fault(&format!("SELECT * FROM forecast('SKU1', {argument})")).await;
+        assert!(error.message.contains(message), "{argument}: {error}");
+        assert!(error.span.is_some(), "{argument}");
+    }
+}
+
+#[tokio::test]
+async fn the_signature_reads_as_sql_and_its_example_runs() {
+    let signature = functions()[0].signature();
+    let expected = "forecast(series, horizon => 14, confidence_level => 0.95, data_col, timestamp_col, id_cols, \
+                    frequency => 'auto', model => 'auto', non_negative => true, gap_fill => 'zero', as_of)";
+    assert_eq!(signature.to_string(), expected);
+    assert_eq!(rows(signature.example).await.num_rows(), 28);
+}
+
+#[tokio::test]
+async fn the_number_of_cores_changes_no_bit() {
+    let sql = "SELECT * FROM forecast('*', id_cols => ARRAY['sku', 'city']) ORDER BY sku, city, horizon_step";
+    let alone = run(1, sql, vec![]).await.unwrap();
+    assert_eq!(alone, run(2, sql, vec![]).await.unwrap());
+    assert_eq!(alone, run(4, sql, vec![]).await.unwrap());
+}
+
+#[tokio::test]
+async fn explain_shows_what_changes_the_result() {
+    let batch = rows("EXPLAIN SELECT * FROM forecast('*', horizon => 7)").await;
+    let text = (0..batch.num_rows()).map(|row| cell(&batch, "plan", row)).collect::<String>();
+    let operator = "SeriesExec: forecast model=auto, horizon=7, frequency=auto, confidence_level=0.95, \
+                    non_negative=true, series=[sku], time=date, value=qty, source=sku_city_daily";
+    assert!(text.contains(operator), "{text}");
+    assert!(text.contains("RepartitionExec: partitioning=Hash([sku@0], 4)"), "{text}");
+}
