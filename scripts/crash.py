@@ -26,7 +26,8 @@ with tempfile.TemporaryDirectory() as folder:
         return int(version), (sales, revenue, series), int(runs), int(quarantined)
 
     started = time.time()
-    assert run().returncode == 0
+    first = run()
+    assert first.returncode == 0, first.stderr
     took = time.time() - started
     version, data, runs, quarantined = figures()
     per_run = quarantined

@@ -3,5 +3,5 @@
 mod project;
 mod server;
 
-pub use project::{demo, repository};
+pub use project::{demo, demo_with, repository};
 pub use server::Server;

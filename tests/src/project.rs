@@ -17,7 +17,19 @@ pub fn repository() -> PathBuf {
 /// # Errors
 /// Whatever stops the run.
 pub async fn demo(warehouse: &Path) -> Result<(Arc<Engine>, Project), Box<dyn std::error::Error>> {
-    let flags = [("warehouse.url", warehouse.display().to_string())];
+    demo_with(warehouse, &[]).await
+}
+
+/// [`demo`] with other settings.
+///
+/// # Errors
+/// Whatever stops the run.
+pub async fn demo_with(
+    warehouse: &Path,
+    settings: &[(&'static str, &str)],
+) -> Result<(Arc<Engine>, Project), Box<dyn std::error::Error>> {
+    let mut flags = vec![("warehouse.url", warehouse.display().to_string())];
+    flags.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
     let project = Project::load(Some(&repository()), &flags)?;
     let engine = Engine::open(project.settings.clone()).await?;
     smartsneaks_etl::run(&engine, &project, &Selection::default(), &Silent).await?;

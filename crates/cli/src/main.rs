@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A SQL-first warehouse: raw files become a versioned star schema that any Postgres or Flight SQL client queries.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, args_conflicts_with_subcommands = true)]
+#[command(version, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -91,6 +91,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let (Some(_), Some(flag)) = (&cli.command, cli.serve.first_flag()) {
+        let message = format!("{flag} belongs to serve and stands before another command");
+        return Failure::usage(message).with_hint("write it after serve").report();
+    }
     start_log(cli.global.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

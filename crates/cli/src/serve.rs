@@ -34,6 +34,12 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
+    /// The first of the doors' flags that is given.
+    pub(crate) fn first_flag(&self) -> Option<&'static str> {
+        let flags = [("--pg", &self.pg), ("--flight", &self.flight), ("--http", &self.http)];
+        flags.into_iter().find(|(_, value)| value.is_some()).map(|(flag, _)| flag)
+    }
+
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let flags = [("serve.pg", self.pg), ("serve.flight", self.flight), ("serve.http", self.http)];
         let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();

@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use smartsneaks_lake::Lake;
-use smartsneaks_table_function::Registry;
+use smartsneaks_table_function::{Function, Registry};
 
 use crate::error::{Error, Kind};
 use crate::planner::EnginePlanner;
@@ -84,9 +84,16 @@ impl Engine {
     }
 }
 
+/// Whether the engine has a table function called `name`.
+#[must_use]
+pub fn built_in(name: &str) -> bool {
+    functions().get(name).is_some()
+}
+
 /// The table functions that are built in.
 fn functions() -> Registry {
-    Registry::new(smartsneaks_forecast::functions())
+    let forecast = smartsneaks_forecast::functions().into_iter().map(Function::from);
+    Registry::new(forecast.chain(smartsneaks_cluster::functions()))
 }
 
 fn runtime_env(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {

@@ -40,13 +40,14 @@ pub mod settings;
 mod statement;
 mod variables;
 
-pub use engine::Engine;
+pub use engine::{Engine, built_in};
 pub use error::{Error, Fault, Kind};
 pub use nearest::nearest;
 pub use project::{FILE as PROJECT_FILE, Project};
 pub use rows::{Output, Rows};
 pub use session::{Prepared, Session, SessionOptions, TransactionState};
 pub use settings::Settings;
+pub use smartsneaks_table_function::{SqlArgument, SqlFunction};
 pub use statement::Statement;
 
 /// The name of the one database; DataFusion calls it the catalog.

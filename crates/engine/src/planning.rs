@@ -9,7 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use smartsneaks_lake::{Lake, Version};
-use smartsneaks_table_function::{PlanContext, SeriesCatalog, SeriesSpec};
+use smartsneaks_table_function::{PlanContext, SeriesCatalog, SeriesSpec, SqlArgument, SqlFunction};
 
 use crate::catalog::Catalogs;
 use crate::engine::Engine;
@@ -134,7 +134,7 @@ fn instant(text: &str) -> Option<DateTime<Utc>> {
         .map(|at| at.and_utc())
 }
 
-/// The series that the models of a version declared.
+/// The series that the models of a version declared, and its functions in SQL.
 struct Series {
     version: Arc<Version>,
 }
@@ -172,6 +172,27 @@ impl SeriesCatalog for Series {
             value: series.get("value")?.as_str()?.to_owned(),
         })
     }
+
+    fn sql_function(&self, name: &str) -> Option<SqlFunction> {
+        let functions = self.version.properties.get("functions")?.as_array()?;
+        sql_function(
+            functions.iter().find(|function| function.get("name").is_some_and(|found| found == name))?,
+        )
+    }
+}
+
+/// A function in SQL as a warehouse version keeps it.
+fn sql_function(kept: &serde_json::Value) -> Option<SqlFunction> {
+    let text = |value: &serde_json::Value, key: &str| value.get(key)?.as_str().map(str::to_owned);
+    let arguments = kept.get("arguments")?.as_array()?.iter();
+    let arguments = arguments.map(|argument| {
+        Some(SqlArgument { name: text(argument, "name")?, default: text(argument, "default") })
+    });
+    Some(SqlFunction {
+        name: text(kept, "name")?,
+        arguments: arguments.collect::<Option<_>>()?,
+        body: text(kept, "body")?,
+    })
 }
 
 #[cfg(test)]

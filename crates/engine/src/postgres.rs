@@ -28,7 +28,7 @@ use crate::planning::Planning;
 use crate::variables::Variables;
 
 pub(crate) use functions::register;
-pub(crate) use rewrite::rewrite;
+pub(crate) use rewrite::{result_names, rewrite};
 pub(crate) use session::for_session;
 
 /// What one session adds to schema `pg_catalog`: its user and its variables.

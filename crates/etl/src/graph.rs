@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smartsneaks_engine::nearest;
 
 use crate::error::{EtlError, Place};
+use crate::function::Function;
 use crate::model::{Model, Models, SqlFile};
 use crate::references::{self, Reference};
 use crate::text;
@@ -40,7 +41,7 @@ impl Graph {
         for model in &models.models {
             let mut model_edges = BTreeMap::<usize, Place>::new();
             let mut model_sources = BTreeSet::new();
-            for (reference, place) in references_of(model)? {
+            for (reference, place) in references_of(model, &models.functions)? {
                 match known.resolve(&reference, &place)? {
                     Target::Model(target) => {
                         model_edges.entry(target).or_insert(place);
@@ -54,9 +55,11 @@ impl Graph {
             edges.push(model_edges);
             used.push(model_sources);
         }
-        for check in &models.checks {
-            for reference in references::tables(&check.file.query) {
-                known.resolve(&reference.name, &place_of(&check.file, &reference))?;
+        for file in
+            models.checks.iter().map(|check| &check.file).chain(models.functions.iter().map(|f| &f.file))
+        {
+            for reference in references::tables(&file.query) {
+                known.resolve(&reference.name, &place_of(file, &reference))?;
             }
         }
         let reads = edges.iter().map(|edges| edges.keys().copied().collect()).collect();
@@ -68,8 +71,29 @@ fn place_of(file: &SqlFile, reference: &Reference) -> Place {
     Place::new(&file.path, &file.text, reference.line, reference.column)
 }
 
-/// The tables that a model's query and rules name.
-fn references_of(model: &Model) -> Result<Vec<(String, Place)>, EtlError> {
+/// The tables that the functions in SQL which a query calls name, each at the place of its call.
+fn references_of_calls(file: &SqlFile, functions: &[Function]) -> Vec<(String, Place)> {
+    let mut found = Vec::new();
+    for call in references::calls(&file.query) {
+        let place = place_of(file, &call);
+        let (mut waiting, mut seen) = (vec![call.name], BTreeSet::new());
+        while let Some(name) = waiting.pop() {
+            let Some(function) = functions.iter().find(|function| function.function.name == name) else {
+                continue;
+            };
+            if !seen.insert(name) {
+                continue;
+            }
+            let tables = references::tables(&function.file.query).into_iter();
+            found.extend(tables.map(|table| (table.name, place.clone())));
+            waiting.extend(references::calls(&function.file.query).into_iter().map(|call| call.name));
+        }
+    }
+    found
+}
+
+/// The tables that a model's query, the functions it calls and its rules name.
+fn references_of(model: &Model, functions: &[Function]) -> Result<Vec<(String, Place)>, EtlError> {
     let mut found: Vec<_> = references::tables(&model.file.query)
         .into_iter()
         .map(|reference| {
@@ -77,6 +101,7 @@ fn references_of(model: &Model) -> Result<Vec<(String, Place)>, EtlError> {
             (reference.name, place)
         })
         .collect();
+    found.extend(references_of_calls(&model.file, functions));
     for expectation in &model.header.expect {
         let rule = text::parse_expression(&expectation.rule).map_err(|error| {
             EtlError::config(format!("rule `{}`: {}", expectation.rule, error.message))

@@ -132,9 +132,42 @@ struct RawExpectation {
 /// [`crate::error::Kind::Config`] with file, line and column for a header that is not closed, is not YAML, has an unknown
 /// key or a value that this version does not support.
 pub fn parse(file: &str, text: &str) -> Result<(Header, usize), EtlError> {
+    let (raw, body) = read::<RawHeader>(file, text)?;
+    let header = match raw {
+        None => Header::default(),
+        Some((raw, block)) => interpret(raw, |location| block.place(location))?,
+    };
+    Ok((header, body))
+}
+
+/// The YAML of a header, and where it stands in the file.
+pub(crate) struct Block<'a> {
+    file: &'a str,
+    text: &'a str,
+    start: usize,
+}
+
+impl Block<'_> {
+    /// The place in the file of a place in the YAML.
+    pub(crate) fn place(&self, location: serde_saphyr::Location) -> Place {
+        let start = Place::at_offset(self.file, self.text, self.start);
+        let (line, column) = (location.line(), location.column());
+        let column = if line <= 1 { column + start.column - 1 } else { column };
+        Place::new(self.file, self.text, start.line + line.saturating_sub(1), column)
+    }
+}
+
+/// What a header says as it was read, with the block that it was read from.
+type Read<'a, T> = Option<(T, Block<'a>)>;
+
+/// Reads the YAML of a header as a `T`, `None` where there is no header, with the byte offset at which the SQL starts.
+pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
+    file: &'a str,
+    text: &'a str,
+) -> Result<(Read<'a, T>, usize), EtlError> {
     let start = text.len() - text.trim_start().len();
     if !text[start..].starts_with(OPEN) {
-        return Ok((Header::default(), start));
+        return Ok((None, start));
     }
     let yaml_start = start + OPEN.len();
     let Some(length) = text[yaml_start..].find(CLOSE) else {
@@ -147,21 +180,18 @@ pub fn parse(file: &str, text: &str) -> Result<(Header, usize), EtlError> {
             .at(Place::at_offset(file, text, yaml_start + offset)));
     }
     let body_start = yaml_start + length + CLOSE.len();
-    let locate = |location: serde_saphyr::Location| {
-        let start = Place::at_offset(file, text, yaml_start);
-        let (line, column) = (location.line(), location.column());
-        let column = if line <= 1 { column + start.column - 1 } else { column };
-        Place::new(file, text, start.line + line.saturating_sub(1), column)
-    };
     if yaml.trim().is_empty() {
-        return Ok((Header::default(), body_start));
+        return Ok((None, body_start));
     }
+    let block = Block { file, text, start: yaml_start };
     let options = serde_saphyr::options! { with_snippet: false };
-    let raw: RawHeader = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
-        let place = error.location().map_or_else(|| Place::at_offset(file, text, start), locate);
+    let raw = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
+        let place = error
+            .location()
+            .map_or_else(|| Place::at_offset(file, text, start), |location| block.place(location));
         EtlError::config(format!("bad header: {}", plain_message(&error))).at(place)
     })?;
-    Ok((interpret(raw, locate)?, body_start))
+    Ok((Some((raw, block)), body_start))
 }
 
 fn interpret(raw: RawHeader, locate: impl Fn(serde_saphyr::Location) -> Place) -> Result<Header, EtlError> {

@@ -13,6 +13,7 @@
 mod check;
 pub mod error;
 mod fault;
+pub mod function;
 pub mod graph;
 pub mod header;
 mod intake;

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement};
 use smartsneaks_engine::nearest;
 
 use crate::error::{EtlError, Place};
+use crate::function::{self, Function};
 use crate::header::{self, Header};
 use crate::text;
 
@@ -68,6 +69,8 @@ pub struct Models {
     pub models: Vec<Model>,
     /// Sorted by name.
     pub checks: Vec<Check>,
+    /// The functions of `udfs/sql`, sorted by name.
+    pub functions: Vec<Function>,
 }
 
 impl Models {
@@ -128,12 +131,12 @@ impl Models {
         }
         models.sort_by(|a, b| a.name.cmp(&b.name));
         checks.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { models, checks })
+        Ok(Self { models, checks, functions: function::load(dir)? })
     }
 }
 
 /// Names in a folder, sorted, without hidden files.
-fn entries(folder: &Path) -> Result<Vec<String>, EtlError> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<String>, EtlError> {
     let unreadable =
         |error: std::io::Error| EtlError::config(format!("can't read {}: {error}", folder.display()));
     let mut names = Vec::new();
@@ -148,20 +151,25 @@ fn entries(folder: &Path) -> Result<Vec<String>, EtlError> {
 }
 
 fn read(dir: &Path, path: &str) -> Result<(Header, SqlFile), EtlError> {
-    let bytes = std::fs::read(dir.join(path))
-        .map_err(|error| EtlError::config(format!("can't read {path}: {error}")).with_source(error))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid =
-            String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
-        EtlError::config("the file is not UTF-8 text").at(Place::at_offset(path, &valid, valid.len()))
-    })?;
+    let text = read_text(dir, path)?;
     let (header, start) = header::parse(path, &text)?;
     let (query, body) = parse_query(path, &text, start)?;
     Ok((header, SqlFile { path: path.to_owned(), text, body, query }))
 }
 
+/// The text of a file of the project.
+pub(crate) fn read_text(dir: &Path, path: &str) -> Result<String, EtlError> {
+    let bytes = std::fs::read(dir.join(path))
+        .map_err(|error| EtlError::config(format!("can't read {path}: {error}")).with_source(error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid =
+            String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        EtlError::config("the file is not UTF-8 text").at(Place::at_offset(path, &valid, valid.len()))
+    })
+}
+
 /// Parses the whole text (a header is a comment to SQL, so that spans count from the start of the file).
-fn parse_query(
+pub(crate) fn parse_query(
     path: &str,
     content: &str,
     start: usize,
@@ -197,7 +205,7 @@ fn parse_query(
     Ok((query, first..semicolon.unwrap_or(content.trim_end().len())))
 }
 
-fn is_table_name(name: &str) -> bool {
+pub(crate) fn is_table_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

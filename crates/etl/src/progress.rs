@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::report::ModelReport;
 
@@ -69,10 +69,14 @@ impl Bars {
     fn bar(&self, prefix: String, message: String, rate: bool) -> ProgressBar {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let spinner = if colour { "{spinner:.cyan}" } else { "{spinner}" };
-        let counter = if rate { " {human_pos} rows ({per_sec})" } else { "" };
+        let counter = if rate { " {human_pos} rows ({rate}/s)" } else { "" };
         let template = format!("{spinner} {{prefix}} {{msg}}{counter} {{elapsed}}");
         let style =
             ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        // Indicatif's own rate has four decimals.
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}", HumanCount(state.per_sec().max(0.0) as u64));
+        });
         let bar = ProgressBar::new_spinner().with_style(style).with_prefix(prefix).with_message(message);
         bar.enable_steady_tick(Duration::from_millis(100));
         self.replace(Some(bar.clone()));

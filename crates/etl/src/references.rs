@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 /// A table named in a query: `schema.table` and where it stands (line and column, both 1-based).
@@ -21,6 +23,13 @@ pub(crate) fn tables(query: &Query) -> Vec<Reference> {
     collector.found
 }
 
+/// Every table function that `query` calls, by its bare name, in the order of the text.
+pub(crate) fn calls(query: &Query) -> Vec<Reference> {
+    let mut collector = Collector::default();
+    let _ = query.visit(&mut collector);
+    collector.calls
+}
+
 /// Every table that a sub-query of a rule names.
 pub(crate) fn tables_of_expression(expression: &Expr) -> Vec<Reference> {
     let mut collector = Collector::default();
@@ -34,6 +43,7 @@ struct Collector {
     /// One entry a table factor under way: whether it is a function call.
     functions: Vec<bool>,
     found: Vec<Reference>,
+    calls: Vec<Reference>,
 }
 
 /// The names that one query's WITH introduces.
@@ -84,7 +94,15 @@ impl Visitor for Collector {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        self.functions.push(matches!(factor, TableFactor::Table { args: Some(_), .. }));
+        let call = match factor {
+            TableFactor::Table { name, args: Some(_), .. } => Some(name),
+            _ => None,
+        };
+        if let Some([ObjectNamePart::Identifier(ident)]) = call.map(|name| name.0.as_slice()) {
+            let Span { start, .. } = ident.span;
+            self.calls.push(Reference { name: normalized(ident), line: start.line, column: start.column });
+        }
+        self.functions.push(call.is_some());
         ControlFlow::Continue(())
     }
 

@@ -14,8 +14,9 @@ use serde_json::json;
 use smartsneaks_engine::{Engine, Project, Session, SessionOptions, nearest};
 use smartsneaks_lake::{Transaction, WriteMode};
 
-use crate::error::EtlError;
+use crate::error::{EtlError, Place};
 use crate::fault;
+use crate::function::Function;
 use crate::graph::Graph;
 use crate::load::{self, Run};
 use crate::model::Models;
@@ -79,6 +80,8 @@ async fn run_and_commit(
     let quarantine = Arc::new(Mutex::new(Quarantine::new(&run_id, started_at)));
     let shared = Run { session: &session, faults: &faults, quarantine: Arc::clone(&quarantine), progress };
 
+    let functions: Vec<_> = plan.models.functions.iter().map(Function::property).collect();
+    transaction.set_property("functions", json!(functions));
     let mut models = Vec::with_capacity(plan.chosen.len());
     let mut checks = Vec::new();
     for (number, index) in plan.chosen.iter().enumerate() {
@@ -96,6 +99,10 @@ async fn run_and_commit(
     progress.checks_started(plan.models.checks.len());
     checks.extend(run_checks(&session, &transaction, &plan.models).await?);
     set_default_series(&mut transaction, engine, &plan.models)?;
+    session.pin(Some(transaction.staged()));
+    if selection.models.is_empty() {
+        check_functions(&session, &plan.models.functions).await?;
+    }
 
     let version = transaction.base().number + 1;
     let mut report = Report { run_id, started_at, finished_at: Utc::now(), version, models, checks };
@@ -198,6 +205,27 @@ async fn run_checks(
         reports.push(check::check(session, check, &staged).await?);
     }
     Ok(reports)
+}
+
+/// Plans the example of each function in SQL, which plans the function: a broken one stops the run and not its callers.
+async fn check_functions(session: &Session, functions: &[Function]) -> Result<(), EtlError> {
+    for Function { function, example, file, .. } in functions {
+        let planned = async {
+            for statement in session.parse(example)? {
+                session.prepare(&statement, &[]).await?;
+            }
+            Ok::<_, smartsneaks_engine::Error>(())
+        };
+        planned.await.map_err(|error| {
+            let message = format!("the example of {} can't be planned: {}", function.name, error.message());
+            let fault = EtlError::config(message).at(Place::new(&file.path, &file.text, 1, 0));
+            match error.hint() {
+                Some(hint) => fault.with_hint(hint),
+                None => fault,
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Writes `[mining] default_series` into the version, after making sure that it names a series.

@@ -92,13 +92,17 @@ impl CallPlanner<'_> {
             let names = found.iter().map(|(column, _)| column.name.as_str()).collect::<Vec<_>>().join(", ");
             format!("{} has several {kind} columns: {names}", relation.label)
         };
-        Err(self.fault(message).with_hint(format!("name it: {argument} => '…'")).with_span(relation.span))
+        Err(self
+            .given
+            .fault(message)
+            .with_hint(format!("name it: {argument} => '…'"))
+            .with_span(relation.span))
     }
 
     pub(crate) fn no_column(&self, relation: &Relation, name: &str, argument: &str) -> ArgumentError {
-        let span = self.written(argument).and_then(|written| written.span);
+        let span = self.given.find(argument).and_then(|written| written.span);
         let message = format!("{} has no column '{name}'; it has {}", relation.label, column_list(relation));
-        let error = self.fault(message).with_span(span).with_span(relation.span);
+        let error = self.given.fault(message).with_span(span).with_span(relation.span);
         let names = relation.plan.schema().fields().iter().map(|field| field.name().as_str());
         match nearest(name, names) {
             Some(near) => error.with_hint(format!("did you mean '{near}'?")),
@@ -112,7 +116,7 @@ impl CallPlanner<'_> {
             if own.iter().any(|field| field.name() == id) {
                 let hint = format!("rename it in a sub-query: SELECT {id} AS my_{id}, …");
                 let message = format!("the id column {id} has the name of a column of the result");
-                return Err(self.fault(message).with_hint(hint).into());
+                return Err(self.given.fault(message).with_hint(hint).into());
             }
         }
         let ids =

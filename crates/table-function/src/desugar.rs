@@ -7,6 +7,7 @@
 //! | written | becomes |
 //! |---|---|
 //! | `forecast('SKU1')` | `forecast('SKU1', __relation => (SELECT * FROM public.sku_city_daily), __table => ARRAY['public', 'sku_city_daily'])` |
+//! | `best_days('Salem')`, a function in SQL | `(SELECT … WHERE city = 'Salem' …) AS best_days` |
 //! | `forecast(TABLE t)`, t with a series header | `forecast((SELECT * FROM t), __table => ARRAY['t'])` |
 
 use std::ops::ControlFlow;
@@ -14,14 +15,19 @@ use std::ops::ControlFlow;
 use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     Array, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, ObjectName, Query, SetExpr,
-    Spanned, Statement, TableFactor, TableFunctionArgs, Value, VisitMut, VisitorMut,
+    Spanned, Statement, TableAlias, TableFactor, TableFunctionArgs, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::ArgumentError;
-use crate::function::{Registry, SeriesCatalog};
+use crate::function::{Function, Registry, SeriesCatalog};
 use crate::signature::Signature;
+use crate::sql_function::SqlFunction;
+
+/// How deep functions in SQL may call each other.
+const MAX_DEPTH: usize = 8;
 
 /// Hidden argument: the sub-query that reads the default series table.
 pub(crate) const RELATION: &str = "__relation";
@@ -37,7 +43,7 @@ pub fn desugar(
     registry: &Registry,
     series: &dyn SeriesCatalog,
 ) -> Result<(), DataFusionError> {
-    match statement.visit(&mut Desugar { registry, series, scopes: Vec::new() }) {
+    match statement.visit(&mut Desugar { registry, series, scopes: Vec::new(), depth: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error.into()),
     }
@@ -48,6 +54,8 @@ struct Desugar<'a> {
     series: &'a dyn SeriesCatalog,
     /// Names of the CTEs in scope, one list a query: a CTE hides the table of the same name and has no header.
     scopes: Vec<Vec<String>>,
+    /// How many bodies of functions in SQL this text stands in.
+    depth: usize,
 }
 
 impl VisitorMut for Desugar<'_> {
@@ -77,10 +85,21 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
-        let TableFactor::Table { name, args: Some(arguments), .. } = factor else {
+        let TableFactor::Table { name, args: Some(arguments), alias, .. } = factor else {
             return ControlFlow::Continue(());
         };
-        let Some(function) = function_name(name).and_then(|name| self.registry.get(&name)) else {
+        if let Some(function) = function_name(name).and_then(|name| self.series.sql_function(&name)) {
+            return match self.inline(&function, arguments, alias.take(), name.span()) {
+                Ok(body) => {
+                    *factor = body;
+                    ControlFlow::Continue(())
+                }
+                Err(error) => ControlFlow::Break(error),
+            };
+        }
+        // A function over rows reads what its argument says and nothing else.
+        let called = function_name(name).and_then(|name| self.registry.called(&name, &arguments.args));
+        let Some(Function::Series(function)) = called else {
             return ControlFlow::Continue(());
         };
         match self.call(function.signature(), arguments) {
@@ -91,6 +110,31 @@ impl VisitorMut for Desugar<'_> {
 }
 
 impl Desugar<'_> {
+    /// The body of a function in SQL, desugared in turn. The arguments were desugared where they stand.
+    fn inline(
+        &self,
+        function: &SqlFunction,
+        arguments: &TableFunctionArgs,
+        alias: Option<TableAlias>,
+        span: Span,
+    ) -> Result<TableFactor, ArgumentError> {
+        if self.depth >= MAX_DEPTH {
+            let message = format!("functions in SQL call each other more than {MAX_DEPTH} deep");
+            return Err(ArgumentError::new(&function.name, message).with_span(Some(span)));
+        }
+        let mut body = function.query()?;
+        let mut inner = Desugar {
+            registry: self.registry,
+            series: self.series,
+            scopes: Vec::new(),
+            depth: self.depth + 1,
+        };
+        if let ControlFlow::Break(error) = body.visit(&mut inner) {
+            return Err(error);
+        }
+        function.expand(body, arguments, alias, span)
+    }
+
     fn call(&self, signature: &Signature, arguments: &mut TableFunctionArgs) -> Result<(), ArgumentError> {
         let mut first = None;
         for argument in &arguments.args {
@@ -179,7 +223,7 @@ pub(crate) fn argument_expr(argument: &FunctionArg) -> Option<&Expr> {
 }
 
 /// The table of a query that is just `SELECT * FROM table`.
-fn plain_table(query: &Query) -> Option<ObjectName> {
+pub(crate) fn plain_table(query: &Query) -> Option<ObjectName> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let [from] = select.from.as_slice() else { return None };
     let TableFactor::Table { name, .. } = &from.relation else { return None };

@@ -1,4 +1,8 @@
-//! The physical operator: reads series by series, hands each to a [`SeriesOperator`] and emits its rows.
+//! The physical operator: reads series by series, hands each to a [`SeriesOperator`](crate::SeriesOperator), or all of
+//! them to a [`PanelOperator`](crate::PanelOperator), and emits their rows.
+
+mod panel;
+mod stream;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
@@ -20,26 +24,27 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 
-use crate::function::SeriesOperator;
+use crate::function::Operator;
 use crate::series::{Cutter, MAX_POINTS, Series};
 use crate::source::Shape;
+use crate::workers::Workers;
 
-/// Runs a [`SeriesOperator`] over its input, whose columns are ids…, time, value, until.
+/// Runs an [`Operator`] over its input, whose columns are ids…, time, value, until.
 ///
-/// It asks for all rows of a series in one partition, sorted by time (the optimiser adds RepartitionExec and SortExec),
-/// so it holds one series and one batch a partition, and every core works on series of its own. It yields after each
-/// series: a query that is dropped stops within the time of one.
+/// Series by series, it asks for all rows of a series in one partition, sorted by time (the optimiser adds
+/// RepartitionExec and SortExec), so it holds one series and one batch a partition, and every core works on series of
+/// its own; it yields after each. A panel it reads whole from one partition and works on with threads of its own. Either
+/// way a query that is dropped stops within the time of one series.
 #[derive(Debug)]
 pub struct SeriesExec {
     function: &'static str,
-    operator: Arc<dyn SeriesOperator>,
+    operator: Operator,
     shape: Arc<Shape>,
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
@@ -49,12 +54,15 @@ pub struct SeriesExec {
 impl SeriesExec {
     pub(crate) fn new(
         function: &'static str,
-        operator: Arc<dyn SeriesOperator>,
+        operator: Operator,
         shape: Arc<Shape>,
         schema: SchemaRef,
         input: Arc<dyn ExecutionPlan>,
     ) -> Self {
-        let partitions = input.output_partitioning().partition_count();
+        let partitions = match &operator {
+            Operator::Series(_) => input.output_partitioning().partition_count(),
+            Operator::Panel(_) => 1,
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(partitions),
@@ -96,7 +104,8 @@ impl ExecutionPlan for SeriesExec {
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let columns = (0..self.shape.partition_columns()).map(|index| self.column(index)).collect::<Vec<_>>();
-        InputDistributionRequirements::new(vec![if columns.is_empty() {
+        let together = matches!(self.operator, Operator::Panel(_));
+        InputDistributionRequirements::new(vec![if together || columns.is_empty() {
             Distribution::SinglePartition
         } else {
             Distribution::KeyPartitioned(columns)
@@ -124,7 +133,7 @@ impl ExecutionPlan for SeriesExec {
             return internal_err!("SeriesExec takes one input");
         };
         let schema = Arc::clone(self.properties.eq_properties.schema());
-        let (operator, shape) = (Arc::clone(&self.operator), Arc::clone(&self.shape));
+        let (operator, shape) = (self.operator.clone(), Arc::clone(&self.shape));
         Ok(Arc::new(Self::new(self.function, operator, shape, schema, input)))
     }
 
@@ -144,26 +153,25 @@ impl ExecutionPlan for SeriesExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let schema = self.schema();
-        let work = Work {
-            input: self.input.execute(partition, Arc::clone(&context))?,
-            exhausted: false,
-            cutter: Cutter::new(self.shape.ids.len()),
-            operator: Arc::clone(&self.operator),
-            shape: Arc::clone(&self.shape),
-            known_key: None,
-            output: BatchCoalescer::new(Arc::clone(&schema), context.session_config().batch_size()),
-            schema: Arc::clone(&schema),
-            memory: MemoryConsumer::new(format!("SeriesExec[{partition}]")).register(context.memory_pool()),
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let rows = Rows::new(self, &context);
+        let memory = MemoryConsumer::new(format!("SeriesExec[{partition}]")).register(context.memory_pool());
+        let meter = Meter {
             baseline: BaselineMetrics::new(&self.metrics, partition),
             series: MetricBuilder::new(&self.metrics).counter("series", partition),
             refused: MetricBuilder::new(&self.metrics).counter("series_refused", partition),
         };
-        let batches = stream::try_unfold(work, |mut work| async move {
-            let batch = work.next_batch().await?;
-            Ok(batch.map(|batch| (batch, work)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        let reading = Reading { input, cutter: Cutter::new(self.shape.ids.len()), exhausted: false };
+        Ok(match &self.operator {
+            Operator::Series(operator) => {
+                stream::stream(Arc::clone(operator), Arc::clone(&self.shape), reading, rows, memory, meter)
+            }
+            Operator::Panel(operator) => {
+                let workers = Workers::new(context.session_config().target_partitions());
+                let shape = Arc::clone(&self.shape);
+                panel::stream(Arc::clone(operator), shape, reading, rows, memory, meter, workers)
+            }
+        })
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -171,85 +179,109 @@ impl ExecutionPlan for SeriesExec {
     }
 }
 
-/// One partition under way.
-struct Work {
-    input: SendableRecordBatchStream,
-    exhausted: bool,
-    cutter: Cutter,
-    operator: Arc<dyn SeriesOperator>,
-    shape: Arc<Shape>,
-    /// The key of the last series that had rows.
-    known_key: Option<ScalarValue>,
-    output: BatchCoalescer,
-    schema: SchemaRef,
-    memory: MemoryReservation,
+/// What a partition counts.
+struct Meter {
     baseline: BaselineMetrics,
     series: Count,
     refused: Count,
 }
 
-impl Work {
-    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+/// The series of a partition, cut out of its batches.
+struct Reading {
+    input: SendableRecordBatchStream,
+    cutter: Cutter,
+    exhausted: bool,
+}
+
+impl Reading {
+    /// The next series that is complete; `None` when there are no more.
+    /// `held` is told how many bytes are held after each batch.
+    async fn next(&mut self, mut held: impl FnMut(usize) -> Result<()>) -> Result<Option<Series>> {
         loop {
-            if let Some(batch) = self.output.next_completed_batch() {
-                self.baseline.record_output(batch.num_rows());
-                return Ok(Some(batch));
+            if let Some(series) = self.cutter.next()? {
+                return Ok(Some(series));
             }
             if self.exhausted {
                 return Ok(None);
             }
-            if let Some(series) = self.cutter.next()? {
-                self.process(&series)?;
-                // Fitting a model takes milliseconds: give others, and whoever cancels, their turn.
-                tokio::task::yield_now().await;
-                continue;
-            }
             match self.input.next().await.transpose()? {
                 Some(batch) => {
                     self.cutter.push(&batch)?;
-                    self.memory.try_resize(self.cutter.size() + batch.get_array_memory_size())?;
+                    held(self.cutter.size() + batch.get_array_memory_size())?;
                 }
                 None => {
                     self.exhausted = true;
-                    if let Some(series) = self.cutter.finish() {
-                        self.process(&series)?;
-                    }
-                    self.output.finish_buffered_batch()?;
+                    return Ok(self.cutter.finish());
                 }
             }
         }
     }
+}
 
-    fn process(&mut self, series: &Series) -> Result<()> {
-        let compute = self.baseline.elapsed_compute().clone();
-        let _timer = compute.timer();
-        let columns = if series.rows == 0 {
-            // Other series of the same key had rows: this one is only the key's announcement.
-            if self.shape.key && series.ids.first() == self.known_key.as_ref() {
-                return Ok(());
-            }
-            self.refused.add(1);
-            let (status, detail) = self.shape.missing(series.ids.first());
-            self.operator.refuse(series, status, &detail)?
-        } else if series.left_out > 0 {
-            self.refused.add(1);
-            let points = series.times.len() + series.left_out;
-            let detail =
-                format!("{points} points, at most {MAX_POINTS} are read: sum them by hour or day first");
-            self.operator.refuse(series, "too_long", &detail)?
-        } else {
-            self.operator.process(series)?
-        };
-        if series.rows > 0 {
-            self.known_key = series.ids.first().cloned();
-        }
-        self.series.add(1);
+/// Output batches under way: rows of a series with its ids in front.
+struct Rows {
+    schema: SchemaRef,
+    coalescer: BatchCoalescer,
+}
+
+impl Rows {
+    fn new(exec: &SeriesExec, context: &TaskContext) -> Self {
+        let schema = exec.schema();
+        let coalescer = BatchCoalescer::new(Arc::clone(&schema), context.session_config().batch_size());
+        Self { schema, coalescer }
+    }
+
+    fn push(&mut self, series: &Series, columns: Vec<ArrayRef>) -> Result<()> {
         let rows = columns.first().map_or(0, |column| column.len());
         let ids = series.ids.iter().map(|id| id.to_array_of_size(rows)).collect::<Result<Vec<ArrayRef>>>()?;
         let columns = ids.into_iter().chain(columns).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        self.output.push_batch(batch)?;
+        self.coalescer.push_batch(batch)?;
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(self.coalescer.finish_buffered_batch()?)
+    }
+
+    fn next(&mut self) -> Option<RecordBatch> {
+        self.coalescer.next_completed_batch()
+    }
+}
+
+/// Tells which series can be worked on, in the order in which they come.
+#[derive(Default)]
+struct Gate {
+    /// The key of the last series that had rows.
+    known_key: Option<ScalarValue>,
+}
+
+enum Passage {
+    /// There is work to do.
+    Work,
+    /// The one row that says why there is none: its status and detail.
+    Refuse(&'static str, String),
+    /// Other series of the same key had rows: this one is only the key's announcement.
+    Skip,
+}
+
+impl Gate {
+    fn admit(&mut self, series: &Series, shape: &Shape) -> Passage {
+        if series.rows == 0 {
+            if shape.key && series.ids.first() == self.known_key.as_ref() {
+                return Passage::Skip;
+            }
+            let (status, detail) = shape.missing(series.ids.first());
+            return Passage::Refuse(status, detail);
+        }
+        self.known_key = series.ids.first().cloned();
+        if series.left_out > 0 {
+            let points = series.times.len() + series.left_out;
+            let detail =
+                format!("{points} points, at most {MAX_POINTS} are read: sum them by hour or day first");
+            return Passage::Refuse("too_long", detail);
+        }
+        Passage::Work
     }
 }

@@ -6,11 +6,16 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
+use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use crate::argument::Arguments;
+use crate::desugar::argument_name;
 use crate::error::ArgumentError;
+use crate::relation::RelationFunction;
 use crate::series::Series;
 use crate::signature::Signature;
+use crate::sql_function::SqlFunction;
+use crate::workers::Workers;
 
 /// A function over series: one relation in, rows out series by series.
 pub trait TableFunction: Debug + Send + Sync {
@@ -23,7 +28,26 @@ pub trait TableFunction: Debug + Send + Sync {
 
     /// Checks the arguments and makes the operator that runs. Called when the statement is planned, with the arguments
     /// that are known by then, and again when all are.
-    fn operator(&self, call: &Call) -> Result<Arc<dyn SeriesOperator>, ArgumentError>;
+    fn operator(&self, call: &Call) -> Result<Operator, ArgumentError>;
+}
+
+/// How the series of a call are worked on.
+#[derive(Debug, Clone)]
+pub enum Operator {
+    /// One at a time, as they come: memory for one series a partition, and the first rows at once.
+    Series(Arc<dyn SeriesOperator>),
+    /// All together, where they learn from each other: memory for all of them.
+    Panel(Arc<dyn PanelOperator>),
+}
+
+impl Operator {
+    /// What changes its behaviour, for EXPLAIN.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Operator::Series(operator) => operator.describe(),
+            Operator::Panel(operator) => operator.describe(),
+        }
+    }
 }
 
 /// One call as a function sees it.
@@ -49,25 +73,85 @@ pub trait SeriesOperator: Debug + Send + Sync {
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>>;
 }
 
+/// The work on all series of a call at once.
+pub trait PanelOperator: Debug + Send + Sync {
+    /// What changes its behaviour, for EXPLAIN.
+    fn describe(&self) -> String;
+
+    /// The output rows of every series, in the order of the panel, which is that of the ids: for each, one array per
+    /// column of [`TableFunction::columns`], all equally long. Called on a thread of its own; long loops call
+    /// [`Workers::check`].
+    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>>;
+
+    /// The one row that says why a series has no result.
+    fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>>;
+}
+
+/// A table function of either kind.
+#[derive(Debug, Clone)]
+pub enum Function {
+    /// Over series: keys, `'*'`, a table or a sub-query, cut into series.
+    Series(Arc<dyn TableFunction>),
+    /// Over the rows of a table or sub-query.
+    Relation(Arc<dyn RelationFunction>),
+}
+
+impl Function {
+    /// Name, arguments and documentation.
+    #[must_use]
+    pub fn signature(&self) -> &'static Signature {
+        match self {
+            Function::Series(function) => function.signature(),
+            Function::Relation(function) => function.signature(),
+        }
+    }
+}
+
+impl From<Arc<dyn TableFunction>> for Function {
+    fn from(function: Arc<dyn TableFunction>) -> Self {
+        Function::Series(function)
+    }
+}
+
+impl From<Arc<dyn RelationFunction>> for Function {
+    fn from(function: Arc<dyn RelationFunction>) -> Self {
+        Function::Relation(function)
+    }
+}
+
 /// The table functions that a session knows.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    functions: Vec<Arc<dyn TableFunction>>,
+    functions: Vec<Function>,
 }
 
 impl Registry {
-    /// A registry of `functions`.
-    pub fn new(functions: impl IntoIterator<Item = Arc<dyn TableFunction>>) -> Self {
-        Self { functions: functions.into_iter().collect() }
+    /// A registry of `functions`. Two may share a name where the arguments tell which is meant
+    /// ([`RelationFunction::applies`]); the earlier one is asked first.
+    pub fn new<F: Into<Function>>(functions: impl IntoIterator<Item = F>) -> Self {
+        Self { functions: functions.into_iter().map(Into::into).collect() }
     }
 
-    /// The function that `name` (already in lower case) calls.
-    pub fn get(&self, name: &str) -> Option<&Arc<dyn TableFunction>> {
+    /// A function that `name` (already in lower case) calls.
+    pub fn get(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.signature().answers_to(name))
     }
 
+    /// The function that a call of `name` with these arguments means.
+    pub(crate) fn called(&self, name: &str, arguments: &[FunctionArg]) -> Option<&Function> {
+        let named = arguments.iter().filter_map(argument_name).collect::<Vec<_>>();
+        let named = named.iter().map(String::as_str).collect::<Vec<_>>();
+        self.functions.iter().find(|function| {
+            function.signature().answers_to(name)
+                && match function {
+                    Function::Series(_) => true,
+                    Function::Relation(function) => function.applies(&named),
+                }
+        })
+    }
+
     /// All of them, in order of registration.
-    pub fn functions(&self) -> &[Arc<dyn TableFunction>] {
+    pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 }
@@ -83,7 +167,7 @@ pub struct SeriesSpec {
     pub value: String,
 }
 
-/// What a warehouse version knows about its series tables.
+/// What a warehouse version knows about its series tables and its functions in SQL.
 pub trait SeriesCatalog: Debug + Send + Sync {
     /// The table that a bare key is looked up in: its name (`["public", "sku_city_daily"]`) and its series.
     fn default_series(&self) -> Option<(Vec<String>, SeriesSpec)>;
@@ -91,6 +175,12 @@ pub trait SeriesCatalog: Debug + Send + Sync {
     /// The series of the table named by `parts`, as they stand in the statement and in lower case unless quoted
     /// (`["fact"]`, `["public", "fact"]`, `["@12", "fact"]`); `None` when it has no series header.
     fn series(&self, parts: &[String]) -> Option<SeriesSpec>;
+
+    /// The function in SQL called `name` (in lower case).
+    fn sql_function(&self, name: &str) -> Option<SqlFunction> {
+        let _ = name;
+        None
+    }
 }
 
 /// What planning a call needs to know beyond the statement.

@@ -22,7 +22,8 @@ impl CallPlanner<'_> {
         let (Some(key), Some(spec)) = (&relation.key, &relation.spec) else { return Ok(None) };
         let Some(name) = spec.id.first() else {
             let hint = format!("write TABLE {}", relation.label);
-            let fault = self.fault(format!("{} has no id columns, so there are no keys", relation.label));
+            let fault =
+                self.given.fault(format!("{} has no id columns, so there are no keys", relation.label));
             return Err(fault.with_hint(hint).with_span(relation.span).into());
         };
         let found =
@@ -36,7 +37,7 @@ impl CallPlanner<'_> {
             };
             let fault = || {
                 let message = format!("{value} is no value of column {name} ({data_type})");
-                let fault = self.fault(message).with_span(relation.span);
+                let fault = self.given.fault(message).with_span(relation.span);
                 if is_text(data_type) && !value.is_null() {
                     fault.with_hint(format!("write it in single quotes: '{value}'"))
                 } else {
@@ -52,14 +53,14 @@ impl CallPlanner<'_> {
             && !array.elem.is_empty()
         {
             let elements =
-                array.elem.iter().map(|element| self.value("a key", element, relation.span, context));
+                array.elem.iter().map(|element| self.given.value("a key", element, relation.span, context));
             let elements = elements.collect::<Result<Vec<_>>>()?;
             if elements.iter().any(has_placeholder) {
                 let typed = elements.into_iter().map(|element| type_placeholders(element, &parameter));
                 return Ok(Some((Key::Parameters(typed.collect::<Result<_>>()?), found)));
             }
         }
-        let expr = self.value("the key", key, relation.span, context)?;
+        let expr = self.given.value("the key", key, relation.span, context)?;
         let key = match constant(&expr) {
             Some(value) if text(&value).as_deref() == Some("*") => Key::All,
             Some(value) if value.data_type().is_list() => {
@@ -67,7 +68,7 @@ impl CallPlanner<'_> {
                     .map(|keys| keys.into_iter().map(ScalarValue::from).collect::<Vec<_>>());
                 let Some(keys) = keys.or_else(|| elements(&value)).filter(|keys| !keys.is_empty()) else {
                     let message = format!("takes {}", Kind::Series);
-                    return Err(self.fault(message).with_span(relation.span).into());
+                    return Err(self.given.fault(message).with_span(relation.span).into());
                 };
                 let mut typed: Vec<ScalarValue> = Vec::with_capacity(keys.len());
                 for key in &keys {
@@ -88,7 +89,7 @@ impl CallPlanner<'_> {
             }
             None => {
                 let message = format!("the key must be a constant, not {expr}");
-                return Err(self.fault(message).with_span(relation.span).into());
+                return Err(self.given.fault(message).with_span(relation.span).into());
             }
         };
         Ok(Some((key, found)))
@@ -101,7 +102,7 @@ impl CallPlanner<'_> {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<Vec<(IdFilter, String)>> {
         let mut filters = Vec::new();
-        for written in &self.given {
+        for written in self.given.written() {
             let is_id = relation.spec.as_ref().is_some_and(|spec| spec.id.contains(&written.name));
             if self.signature.argument(&written.name).is_some() || !is_id {
                 continue;
@@ -116,7 +117,8 @@ impl CallPlanner<'_> {
             let parameter = if is_text(&data_type) { DataType::Utf8 } else { data_type.clone() };
             let mut values = Vec::with_capacity(elements.len());
             for element in &elements {
-                let expr = type_placeholders(self.value(name, element, written.span, context)?, &parameter)?;
+                let expr =
+                    type_placeholders(self.given.value(name, element, written.span, context)?, &parameter)?;
                 let value = match constant(&expr) {
                     Some(value) if !value.is_null() && !value.data_type().is_list() => {
                         let typed = value.cast_to(&data_type).ok().filter(|typed| !typed.is_null());
@@ -127,13 +129,13 @@ impl CallPlanner<'_> {
                 };
                 let fault = || {
                     let message = format!("{element} is no value of column {name} ({data_type})");
-                    self.fault(message).with_span(written.span)
+                    self.given.fault(message).with_span(written.span)
                 };
                 values.push(value.ok_or_else(fault)?);
             }
             if values.is_empty() {
                 let message = format!("{name} takes a value or an array of values, not an empty one");
-                return Err(self.fault(message).with_span(written.span).into());
+                return Err(self.given.fault(message).with_span(written.span).into());
             }
             let with = if filters.is_empty() { "with" } else { "and" };
             let said = format!(" {with} {name} = {}", written.value);

@@ -1,4 +1,4 @@
-//! Kit for table functions over series: `forecast('SKU1', horizon => 28)` in FROM, with named arguments in any order and
+//! Kit for table functions, over series and over plain rows: `forecast('SKU1', horizon => 28)` in FROM, with named arguments in any order and
 //! with a key, an array of keys, `'*'`, `TABLE name` or a sub-query as the first one.
 //!
 //! # The life of a call
@@ -10,7 +10,11 @@
 //!    the relation as ordinary filters and aggregates below a `SeriesFunction` node. Parameters (`$1`) stay expressions
 //!    with their type set, so `LogicalPlan::get_parameter_types` knows them and `with_param_values` replaces them.
 //! 4. The [`extension_planner`] makes a [`SeriesExec`] of the node: all rows of a series in one partition,
-//!    sorted by time, handed series by series to the function's [`SeriesOperator`].
+//!    sorted by time, handed series by series to the function's [`SeriesOperator`], or all together to its
+//!    [`PanelOperator`].
+//!
+//! A function over plain rows ([`RelationFunction`]: clusters, key drivers) goes the same way without series: its
+//! columns are bound at 3, and at 4 a [`RelationExec`] hands it all rows at once.
 //!
 //! # What an engine calls
 //!
@@ -40,13 +44,17 @@ mod desugar;
 mod error;
 mod exec;
 mod function;
+mod given;
 mod key;
 mod node;
 mod planner;
+mod relation;
 mod series;
 mod signature;
 mod source;
+mod sql_function;
 mod tokens;
+mod workers;
 
 use std::sync::Arc;
 
@@ -57,10 +65,16 @@ pub use argument::Arguments;
 pub use desugar::desugar;
 pub use error::ArgumentError;
 pub use exec::SeriesExec;
-pub use function::{Call, PlanContext, Registry, SeriesCatalog, SeriesOperator, SeriesSpec, TableFunction};
+pub use function::{
+    Call, Function, Operator, PanelOperator, PlanContext, Registry, SeriesCatalog, SeriesOperator,
+    SeriesSpec, TableFunction,
+};
+pub use relation::{Binding, RelationCall, RelationExec, RelationFunction, RelationOperator};
 pub use series::{MAX_POINTS, Series};
 pub use signature::{Argument, Kind, Signature};
+pub use sql_function::{SqlArgument, SqlFunction};
 pub use tokens::{rewrite_tokens, tokenize};
+pub use workers::Workers;
 
 /// Plans calls of the functions in `registry` for statements that read the version in `context`.
 pub fn relation_planner(registry: Arc<Registry>, context: PlanContext) -> Arc<dyn RelationPlanner> {
@@ -69,5 +83,5 @@ pub fn relation_planner(registry: Arc<Registry>, context: PlanContext) -> Arc<dy
 
 /// Makes physical operators of planned calls.
 pub fn extension_planner() -> Arc<dyn ExtensionPlanner + Send + Sync> {
-    Arc::new(node::SeriesPlanner)
+    Arc::new(node::FunctionPlanner)
 }

@@ -19,7 +19,8 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use crate::argument::constant;
 use crate::error::ArgumentError;
 use crate::exec::SeriesExec;
-use crate::function::{Call, SeriesOperator, TableFunction};
+use crate::function::{Call, Operator, TableFunction};
+use crate::relation::RelationNode;
 use crate::signature::Argument;
 use crate::source::Shape;
 
@@ -45,7 +46,7 @@ pub(crate) struct Pending {
 
 impl SeriesNode {
     /// The operator with the arguments that are known; with `complete`, all have to be.
-    pub(crate) fn operator(&self, complete: bool) -> Result<Arc<dyn SeriesOperator>> {
+    pub(crate) fn operator(&self, complete: bool) -> Result<Operator> {
         let mut call = self.call.clone();
         for Pending { argument, expr, span } in &self.pending {
             match constant(expr) {
@@ -147,12 +148,12 @@ impl UserDefinedLogicalNodeCore for SeriesNode {
     }
 }
 
-/// Makes [`SeriesExec`] of a call; see the crate's documentation for where it is registered.
+/// Makes physical operators of calls; see the crate's documentation for where it is registered.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct SeriesPlanner;
+pub(crate) struct FunctionPlanner;
 
 #[async_trait]
-impl ExtensionPlanner for SeriesPlanner {
+impl ExtensionPlanner for FunctionPlanner {
     async fn plan_extension(
         &self,
         _planner: &dyn PhysicalPlanner,
@@ -162,10 +163,11 @@ impl ExtensionPlanner for SeriesPlanner {
         _session: &dyn Session,
         _planning_ctx: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let [input] = physical_inputs else { return Ok(None) };
+        if let Some(node) = node.as_any().downcast_ref::<RelationNode>() {
+            return Ok(Some(node.physical(input)?));
+        }
         let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
-        let [input] = physical_inputs else {
-            return internal_err!("SeriesFunction takes one input, not {}", physical_inputs.len());
-        };
         let schema = Arc::new(node.schema.as_arrow().clone());
         let (operator, shape) = (node.operator(true)?, Arc::clone(&node.shape));
         let name = node.function.signature().name;

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, cast, lit};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, FunctionArg, Query, Spanned, TableFactor};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, Spanned, TableFactor};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::argument::{Arguments, constant, parameter_type, type_placeholders};
-use crate::desugar::{RELATION, TABLE, argument_expr, argument_name, function_name, normal};
-use crate::error::{ArgumentError, nearest};
-use crate::function::{Call, PlanContext, Registry, SeriesSpec, TableFunction};
+use crate::desugar::{RELATION, TABLE, function_name, normal};
+use crate::error::ArgumentError;
+use crate::function::{Call, Function, PlanContext, Registry, SeriesSpec, TableFunction};
+use crate::given::{Given, decides_columns};
 use crate::node::{Pending, SeriesNode};
+use crate::relation;
 use crate::signature::{Argument, Kind, Signature};
 use crate::source::{AsOf, Key, Shape, Source, quoted};
 
@@ -46,7 +48,8 @@ impl RelationPlanner for TableFunctionPlanner {
             TableFactor::Function { name, args, .. } => (name, args.as_slice()),
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
-        let Some(function) = function_name(name).and_then(|name| self.registry.get(&name)) else {
+        let Some(function) = function_name(name).and_then(|name| self.registry.called(&name, arguments))
+        else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let signature = function.signature();
@@ -65,58 +68,15 @@ impl RelationPlanner for TableFunctionPlanner {
             TableFactor::Table { alias, .. } => alias.clone(),
             _ => return Err(fault("LATERAL is not supported: give an array of keys, '*' or a sub-query")),
         };
-        let call =
-            CallPlanner { function, signature, plan: &self.context, given: read(signature, arguments)? };
-        let plan = call.plan(context)?;
+        let given = Given::read(signature, arguments)?;
+        let plan = match function {
+            Function::Series(function) => {
+                CallPlanner { function, signature, plan: &self.context, given }.plan(context)?
+            }
+            Function::Relation(function) => relation::plan(function, &given, self.context.version, context)?,
+        };
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
-}
-
-/// An argument as it is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Written {
-    pub(crate) name: String,
-    pub(crate) value: SqlExpr,
-    pub(crate) span: Option<Span>,
-}
-
-/// Names the arguments: positional ones by their place. Refuses an argument given twice.
-fn read(signature: &'static Signature, arguments: &[FunctionArg]) -> Result<Vec<Written>, ArgumentError> {
-    let mut given: Vec<Written> = Vec::with_capacity(arguments.len());
-    let mut named = false;
-    for (position, argument) in arguments.iter().enumerate() {
-        let span = Some(argument.span());
-        let fault = |message: String| ArgumentError::new(signature.name, message).with_span(span);
-        let name = match argument_name(argument) {
-            Some(name) => {
-                named = true;
-                name
-            }
-            None if named => {
-                let hint = "write name => value";
-                return Err(fault("a positional argument stands after a named one".into()).with_hint(hint));
-            }
-            None => match signature.arguments.get(position) {
-                Some(argument) => argument.name.to_string(),
-                None => {
-                    let most = signature.arguments.len();
-                    return Err(fault(format!(
-                        "{} arguments given, at most {most} are taken",
-                        arguments.len()
-                    )));
-                }
-            },
-        };
-        let Some(value) = argument_expr(argument) else {
-            let hint = "for every key write '*' in single quotes";
-            return Err(fault("* is no value".into()).with_hint(hint));
-        };
-        if given.iter().any(|written| written.name == name) {
-            return Err(fault(format!("argument '{name}' is given twice")));
-        }
-        given.push(Written { name, value: value.clone(), span });
-    }
-    Ok(given)
 }
 
 /// One call being planned.
@@ -124,7 +84,7 @@ pub(crate) struct CallPlanner<'a> {
     pub(crate) function: &'a Arc<dyn TableFunction>,
     pub(crate) signature: &'static Signature,
     plan: &'a PlanContext,
-    pub(crate) given: Vec<Written>,
+    pub(crate) given: Given,
 }
 
 /// The relation that is read, before its columns are chosen.
@@ -143,8 +103,8 @@ pub(crate) struct Relation {
 impl CallPlanner<'_> {
     fn plan(&self, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         let relation = self.relation(context)?;
-        self.check_names(relation.spec.as_ref())?;
-        let fixed = self.fixed(context)?;
+        self.given.check_names(relation.spec.as_ref().map_or(&[][..], |spec| &spec.id))?;
+        let fixed = self.given.fixed(context)?;
         let key = self.key(&relation, context)?;
         let columns = self.columns(&relation, &fixed, key.as_ref())?;
         let filters = self.filters(&relation, context)?;
@@ -153,12 +113,12 @@ impl CallPlanner<'_> {
         let mut arguments = fixed;
         let mut pending = Vec::new();
         let mut as_of = None;
-        for written in &self.given {
+        for written in self.given.written() {
             let Some(argument) = self.signature.argument(&written.name) else { continue };
             if argument.kind == Kind::Series || decides_columns(argument) {
                 continue;
             }
-            let expr = self.expr(written, context)?;
+            let expr = self.given.expr(written, context)?;
             let expr = type_placeholders(expr, &parameter_type(argument.kind, &time))?;
             match constant(&expr) {
                 Some(value) => arguments.give(argument, &value, written.span)?,
@@ -195,25 +155,17 @@ impl CallPlanner<'_> {
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
     }
 
-    pub(crate) fn fault(&self, message: impl Into<String>) -> ArgumentError {
-        ArgumentError::new(self.signature.name, message)
-    }
-
-    pub(crate) fn written(&self, name: &str) -> Option<&Written> {
-        self.given.iter().find(|written| written.name == name)
-    }
-
     /// Plans the first argument.
     fn relation(&self, context: &mut dyn RelationPlannerContext) -> Result<Relation> {
         let Some(series) = self.signature.arguments.first() else {
-            return Err(self.fault("takes no relation").into());
+            return Err(self.given.fault("takes no relation").into());
         };
-        let Some(first) = self.written(series.name) else {
+        let Some(first) = self.given.find(series.name) else {
             let hint = format!("for example: {}", self.signature.example);
             let message = format!("the first argument is missing: {}", series.kind);
-            return Err(self.fault(message).with_hint(hint).into());
+            return Err(self.given.fault(message).with_hint(hint).into());
         };
-        let parts = self.written(TABLE).and_then(|table| name_parts(&table.value));
+        let parts = self.given.find(TABLE).and_then(|table| name_parts(&table.value));
         let span = Some(first.value.span());
         match &first.value {
             SqlExpr::Subquery(query) => {
@@ -229,11 +181,11 @@ impl CallPlanner<'_> {
                     name => name.to_string(),
                 };
                 let hint = format!("write TABLE {name} for a table, '{bare}' in single quotes for a key");
-                Err(self.fault(format!("{name} is no value")).with_hint(hint).with_span(span).into())
+                Err(self.given.fault(format!("{name} is no value")).with_hint(hint).with_span(span).into())
             }
             key => {
                 let Some((SqlExpr::Subquery(query), parts)) =
-                    self.written(RELATION).map(|relation| &relation.value).zip(parts)
+                    self.given.find(RELATION).map(|relation| &relation.value).zip(parts)
                 else {
                     return Err(DataFusionError::Internal("desugar was not called on this statement".into()));
                 };
@@ -244,7 +196,7 @@ impl CallPlanner<'_> {
                 let label = quoted(&parts);
                 let Some(spec) = spec else {
                     let message = format!("the default series table {label} has no series header");
-                    return Err(self.fault(message).with_span(span).into());
+                    return Err(self.given.fault(message).with_span(span).into());
                 };
                 let plan = self.query(query, context)?;
                 Ok(Relation { plan, spec: Some(spec), label, span, key: Some(key.clone()) })
@@ -258,84 +210,6 @@ impl CallPlanner<'_> {
             subquery: Box::new(query.clone()),
             alias: None,
             sample: None,
-        })
-    }
-
-    /// Refuses names that are neither arguments nor id columns of the table.
-    fn check_names(&self, spec: Option<&SeriesSpec>) -> Result<(), ArgumentError> {
-        let ids = spec.map_or(&[][..], |spec| &spec.id);
-        let arguments = || self.signature.arguments.iter().map(|argument| argument.name);
-        for Written { name, span, .. } in &self.given {
-            let known = arguments().any(|argument| argument == name) || ids.contains(name);
-            if known || name == RELATION || name == TABLE {
-                continue;
-            }
-            let mut valid = arguments().collect::<Vec<_>>().join(", ");
-            if !ids.is_empty() {
-                valid = format!("{valid}; filters: {}", ids.join(", "));
-            }
-            let error = self.fault(format!("unknown argument '{name}'; valid: {valid}")).with_span(*span);
-            return Err(match nearest(name, arguments().chain(ids.iter().map(String::as_str))) {
-                Some(near) => error.with_hint(format!("did you mean {near}?")),
-                None => error,
-            });
-        }
-        Ok(())
-    }
-
-    /// The arguments that decide the columns of the result, which a statement must have before it is bound.
-    fn fixed(&self, context: &mut dyn RelationPlannerContext) -> Result<Arguments> {
-        let mut arguments = Arguments::new(self.signature);
-        for written in &self.given {
-            let Some(argument) =
-                self.signature.argument(&written.name).filter(|found| decides_columns(found))
-            else {
-                continue;
-            };
-            // ARRAY[] has no type that DataFusion could plan.
-            if matches!(&written.value, SqlExpr::Array(array) if array.elem.is_empty()) {
-                let empty = ScalarValue::List(ScalarValue::new_list(&[], &DataType::Utf8, true));
-                arguments.give(argument, &empty, written.span)?;
-                continue;
-            }
-            let expr = self.expr(written, context)?;
-            let Some(value) = constant(&expr) else {
-                let message =
-                    format!("{} must be a constant: it decides the columns of the result", argument.name);
-                return Err(self.fault(message).with_span(written.span).into());
-            };
-            arguments.give(argument, &value, written.span)?;
-        }
-        Ok(arguments)
-    }
-
-    /// Plans the value of an argument, which can't read columns.
-    pub(crate) fn expr(&self, written: &Written, context: &mut dyn RelationPlannerContext) -> Result<Expr> {
-        self.value(&written.name, &written.value, written.span, context)
-    }
-
-    pub(crate) fn value(
-        &self,
-        name: &str,
-        value: &SqlExpr,
-        span: Option<Span>,
-        context: &mut dyn RelationPlannerContext,
-    ) -> Result<Expr> {
-        let fault = |message| self.fault(message).with_span(Some(value.span())).with_span(span);
-        if let SqlExpr::Identifier(ident) = value {
-            let hint = format!("write text in single quotes: '{}'", ident.value);
-            return Err(fault(format!("{name} must be a constant, not the column {value}"))
-                .with_hint(hint)
-                .into());
-        }
-        if matches!(value, SqlExpr::Subquery(_)) {
-            return Err(fault(format!("{name} must be a constant, not a sub-query")).into());
-        }
-        context.sql_to_expr(value.clone(), &DFSchema::empty()).map_err(|error| match &error {
-            DataFusionError::SchemaError(_, _) => {
-                fault(format!("{name} must be a constant, not {value}")).into()
-            }
-            _ => error,
         })
     }
 
@@ -354,13 +228,6 @@ impl CallPlanner<'_> {
         let limit = lit(moment.cast_to(time)?);
         Ok(AsOf { limit: limit.clone(), inclusive: true, last: limit })
     }
-}
-
-/// Whether the columns of the result depend on the argument.
-fn decides_columns(argument: &Argument) -> bool {
-    [Argument::ID_COLS, Argument::DATA_COL, Argument::TIMESTAMP_COL]
-        .iter()
-        .any(|fixed| fixed.name == argument.name)
 }
 
 /// The texts of the hidden `ARRAY['public', 'sku_city_daily']`.

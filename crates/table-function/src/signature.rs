@@ -35,10 +35,14 @@ pub struct Argument {
 pub enum Kind {
     /// A key of the default series table, an array of keys, `'*'`, `TABLE name` or a sub-query.
     Series,
+    /// `TABLE name` or a sub-query.
+    Relation,
     /// Text.
     Text,
     /// A whole number (i64).
     Integer,
+    /// A whole number, or a word such as `auto`; read as text.
+    Count,
     /// A number (f64).
     Float,
     /// true or false.
@@ -53,8 +57,10 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Series => "a key, an array of keys, '*', TABLE name or a sub-query in parentheses",
+            Kind::Relation => "TABLE name or a sub-query in parentheses",
             Kind::Text => "text",
             Kind::Integer => "a whole number",
+            Kind::Count => "a whole number or 'auto'",
             Kind::Float => "a number",
             Kind::Boolean => "true or false",
             Kind::TextArray => "an array of text",
@@ -71,6 +77,14 @@ impl Argument {
         default: None,
         doc: "what to read: a key of the default series table ('SKU1'), an array of keys, '*' for every key, \
               TABLE name, or a sub-query in parentheses; rows with the same time are summed",
+    };
+
+    /// The first argument of every function over the rows of a relation.
+    pub const RELATION: Argument = Argument {
+        name: "src",
+        kind: Kind::Relation,
+        default: None,
+        doc: "what to read: TABLE name, or a sub-query in parentheses",
     };
 
     /// The column that holds the values.
@@ -125,7 +139,7 @@ impl fmt::Display for Signature {
         for (position, argument) in self.arguments.iter().enumerate() {
             let comma = if position == 0 { "" } else { ", " };
             match (argument.default, argument.kind) {
-                (Some(default), Kind::Text | Kind::TextArray | Kind::Moment) => {
+                (Some(default), Kind::Text | Kind::Count | Kind::TextArray | Kind::Moment) => {
                     write!(f, "{comma}{} => '{default}'", argument.name)?;
                 }
                 (Some(default), _) => write!(f, "{comma}{} => {default}", argument.name)?,

@@ -25,8 +25,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use futures::StreamExt;
 use proptest::prelude::*;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Call, Kind, PlanContext, Registry, Series, SeriesCatalog, SeriesOperator,
-    SeriesSpec, Signature, TableFunction, desugar, extension_planner, relation_planner, tokenize,
+    Argument, ArgumentError, Call, Kind, Operator, PlanContext, Registry, Series, SeriesCatalog,
+    SeriesOperator, SeriesSpec, Signature, TableFunction, desugar, extension_planner, relation_planner,
+    tokenize,
 };
 
 const SIGNATURE: Signature = Signature {
@@ -74,7 +75,7 @@ impl TableFunction for Total {
         ]
     }
 
-    fn operator(&self, call: &Call) -> Result<Arc<dyn SeriesOperator>, ArgumentError> {
+    fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
         let horizon = call.arguments.integer("horizon").unwrap();
         if horizon <= 0 {
             return Err(call
@@ -86,7 +87,7 @@ impl TableFunction for Total {
             return Err(call.arguments.not_among("model", model, &["auto", "exact"]));
         }
         let level = call.arguments.float("level").unwrap();
-        Ok(Arc::new(TotalOperator { horizon, level, version: call.version }))
+        Ok(Operator::Series(Arc::new(TotalOperator { horizon, level, version: call.version })))
     }
 }
 

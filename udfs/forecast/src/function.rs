@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use smartsneaks_table_function::{
-    Argument, ArgumentError, Call, Kind, SeriesOperator, Signature, TableFunction,
-};
+use smartsneaks_table_function::{Argument, ArgumentError, Call, Kind, Operator, Signature, TableFunction};
 
 use crate::forecast::MAX_HORIZON;
 use crate::frequency::Frequency;
@@ -81,7 +79,7 @@ impl TableFunction for ForecastFunction {
         ForecastOperator::columns(time)
     }
 
-    fn operator(&self, call: &Call) -> Result<Arc<dyn SeriesOperator>, ArgumentError> {
+    fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
         let arguments = &call.arguments;
         let horizon = arguments.integer("horizon").unwrap_or_default();
         let horizon = usize::try_from(horizon).ok().filter(|horizon| (1..=MAX_HORIZON).contains(horizon));
@@ -116,6 +114,7 @@ impl TableFunction for ForecastFunction {
         let non_negative = arguments.boolean("non_negative").unwrap_or(true);
         let time = call.time.clone();
         let version = call.version;
-        Ok(Arc::new(ForecastOperator { horizon, level, model, frequency, non_negative, time, version }))
+        let operator = ForecastOperator { horizon, level, model, frequency, non_negative, time, version };
+        Ok(Operator::Series(Arc::new(operator)))
     }
 }

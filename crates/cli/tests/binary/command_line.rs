@@ -48,6 +48,19 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
+fn global_options_stand_before_or_after_the_command() {
+    let project = Project::new();
+    assert!(project.run(&["--warehouse", "elsewhere", "run"]).status.success());
+    assert!(project.path("elsewhere").is_dir());
+    let output =
+        project.run(&["sql", "--warehouse", "elsewhere", "-c", "SELECT count(*) > 0 FROM fact_sales"]);
+    assert!(text(&output.stdout).contains("true"), "{}", text(&output.stdout));
+    let output = project.run(&["--pg", "off", "run"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--pg belongs to serve"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn sql_shows_where_a_statement_is_wrong() {
     let project = Project::new();
     assert!(project.run(&["run"]).status.success());

@@ -23,7 +23,18 @@ pub(crate) fn rewrite(statement: &Statement) -> Statement {
     if about_catalog(&statement) {
         catalog::rewrite(&mut statement);
     }
+    if let Statement::Query(query) = &mut statement {
+        columns::tell_apart(query);
+    }
     statement
+}
+
+/// The names of a statement's result columns as PostgreSQL gives them; `None` where they are as DataFusion has them.
+pub(crate) fn result_names(statement: &Statement) -> Option<Vec<String>> {
+    match statement {
+        Statement::Query(query) => columns::result_names(query),
+        _ => None,
+    }
 }
 
 /// Whether a relation of the system's is named.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -11,6 +12,7 @@ use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use super::prepare::renamed;
 use super::{Prepared, Session};
 use crate::command::Command;
 use crate::error::{Error, Kind};
@@ -83,9 +85,14 @@ impl Session {
         let interrupt = self.begin_statement();
         let over = FinishOnDrop(Some(interrupt.clone()));
         let version = self.version().await?;
-        let plan = match prepared.plan() {
-            Some(plan) if *prepared.version() == version => LogicalPlan::clone(plan),
-            _ => self.plan(prepared.statement(), &version, prepared.declared()).await?.plan,
+        let (plan, named) = match prepared.plan().zip(prepared.schema()) {
+            Some((plan, schema)) if *prepared.version() == version => {
+                (LogicalPlan::clone(plan), Arc::clone(schema))
+            }
+            _ => {
+                let planned = self.plan(prepared.statement(), &version, prepared.declared()).await?;
+                (planned.plan, planned.schema)
+            }
         };
         let parameters = typed(prepared, parameters)?;
         let state = self.planning(version).await?.state()?;
@@ -105,8 +112,12 @@ impl Session {
         drop(abort);
         over.keep_running();
         let (schema, stream) = rows;
+        let schema = match named.fields().len() == schema.fields().len() {
+            true => renamed(&schema, named.fields().iter().map(|field| field.name().as_str())),
+            false => schema,
+        };
         let (send, receive) = mpsc::channel(BATCHES_AHEAD);
-        let driver = started.cpu().spawn(drive(stream, send, interrupt.clone()));
+        let driver = started.cpu().spawn(drive(stream, Arc::clone(&schema), send, interrupt.clone()));
         Ok(Output::Rows(Rows::live(schema, receive, interrupt, driver.abort_handle(), word)))
     }
 }
@@ -158,6 +169,7 @@ async fn start(
 /// Moves batches from the plan to the front door until one of them ends.
 async fn drive(
     mut stream: datafusion::execution::SendableRecordBatchStream,
+    schema: SchemaRef,
     send: mpsc::Sender<Result<RecordBatch, Error>>,
     interrupt: Interrupt,
 ) {
@@ -165,7 +177,12 @@ async fn drive(
         let item = tokio::select! {
             biased;
             stopped = interrupt.stopped() => Some(Err(stopped.error())),
-            item = stream.next() => item.map(|r| r.map_err(Error::from)),
+            item = stream.next() => item.map(|r| {
+                let batch = r?;
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let columns = batch.columns().to_vec();
+                Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+            }),
         };
         let Some(item) = item else { break };
         let failed = item.is_err();

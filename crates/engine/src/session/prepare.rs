@@ -144,9 +144,10 @@ impl Session {
         let planning = self.planning(Arc::clone(version)).await?;
         let state = planning.state()?;
         let declared = declared.to_vec();
+        let names = crate::postgres::result_names(&ast);
         let task = self.engine.cpu().spawn(async move {
             let plan = planning.plan(&state, crate::postgres::rewrite(&ast)).await?;
-            finish(&state, plan, &declared)
+            finish(&state, plan, &declared, names.as_deref())
         });
         let planned = match task.await {
             Ok(planned) => planned,
@@ -162,11 +163,23 @@ impl Session {
 pub(super) struct Planned {
     pub(super) plan: LogicalPlan,
     parameter_types: Vec<DataType>,
-    schema: SchemaRef,
+    pub(super) schema: SchemaRef,
+}
+
+/// The columns under other names, which may be equal.
+pub(super) fn renamed<'a>(schema: &Schema, names: impl Iterator<Item = &'a str>) -> SchemaRef {
+    let fields = schema.fields().iter().zip(names);
+    let fields = fields.map(|(field, name)| Field::clone(field).with_name(name)).collect::<Vec<_>>();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 /// Types every placeholder and analyses the plan once, so that Describe tells what Execute will send.
-fn finish(state: &SessionState, plan: LogicalPlan, declared: &[Option<DataType>]) -> DfResult<Planned> {
+fn finish(
+    state: &SessionState,
+    plan: LogicalPlan,
+    declared: &[Option<DataType>],
+    names: Option<&[String]>,
+) -> DfResult<Planned> {
     let plan = type_placeholders(plan, &|index| declared.get(index).cloned().flatten())?;
     let mut inferred: BTreeMap<usize, Option<DataType>> = BTreeMap::new();
     for (name, data_type) in plan.get_parameter_types()? {
@@ -181,7 +194,13 @@ fn finish(state: &SessionState, plan: LogicalPlan, declared: &[Option<DataType>]
         .collect();
     let plan = type_placeholders(plan, &|index| parameter_types.get(index).cloned())?;
     let analysed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-    let schema = Arc::new(analysed.schema().as_arrow().clone());
+    let schema = analysed.schema().as_arrow();
+    let schema = match names {
+        Some(names) if names.len() == schema.fields().len() => {
+            renamed(schema, names.iter().map(String::as_str))
+        }
+        _ => Arc::new(schema.clone()),
+    };
     Ok(Planned { plan, parameter_types, schema })
 }
 

@@ -69,8 +69,8 @@ impl Session {
 
     pub(super) async fn begin(&self, tag: &'static str) -> Result<Output, Error> {
         if self.transaction() != TransactionState::Idle {
-            return Err(Error::new(Kind::ActiveTransaction, "there is already a transaction in progress")
-                .with_hint("COMMIT or ROLLBACK it first"));
+            // PostgreSQL warns and goes on in the transaction that there is.
+            return Ok(Output::Done(tag.to_owned()));
         }
         let version = self.version().await?;
         let mut state = self.state();

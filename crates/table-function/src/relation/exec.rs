@@ -1,0 +1,190 @@
+//! The physical operator: all rows in, sorted; then the function's work on threads of its own; then its rows out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::{SortOptions, concat_batches};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
+    PhysicalSortExpr,
+};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
+    PlanProperties, ReplaceChildrenOptions,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::RelationOperator;
+use crate::workers::Workers;
+
+/// Runs a [`RelationOperator`] over all rows of its input.
+///
+/// Rows are held in memory under the query's limit, twice while they are put together.
+#[derive(Debug)]
+pub struct RelationExec {
+    function: &'static str,
+    operator: Arc<dyn RelationOperator>,
+    source: String,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl RelationExec {
+    pub(crate) fn new(
+        function: &'static str,
+        operator: Arc<dyn RelationOperator>,
+        source: String,
+        schema: SchemaRef,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { function, operator, source, input, properties: Arc::new(properties), metrics }
+    }
+}
+
+impl DisplayAs for RelationExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { function, operator, source, .. } = self;
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "RelationExec: {function} {}, source={source}", operator.describe())
+            }
+            DisplayFormatType::TreeRender => {
+                writeln!(f, "function={function}")?;
+                writeln!(f, "{}", operator.describe())
+            }
+        }
+    }
+}
+
+/// Whether rows can be sorted by a column of this type.
+fn orders(data_type: &DataType) -> bool {
+    data_type.is_primitive()
+        || matches!(data_type, DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+        || matches!(data_type, DataType::Dictionary(_, values) if orders(values))
+}
+
+impl ExecutionPlan for RelationExec {
+    fn name(&self) -> &'static str {
+        "RelationExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let options = SortOptions { descending: false, nulls_first: false };
+        let schema = self.input.schema();
+        let sortable = schema.fields().iter().enumerate().filter(|(_, field)| orders(field.data_type()));
+        let columns = sortable.map(|(index, field)| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
+            PhysicalSortExpr::new(column, options)
+        });
+        vec![LexOrdering::new(columns).map(OrderingRequirements::from)]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Ok([input]) = <[_; 1]>::try_from(children) else {
+            return internal_err!("RelationExec takes one input");
+        };
+        let schema = Arc::clone(self.properties.eq_properties.schema());
+        Ok(Arc::new(Self::new(self.function, Arc::clone(&self.operator), self.source.clone(), schema, input)))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        // Columns are read by position: there is no expression to evaluate.
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        let memory = MemoryConsumer::new("RelationExec").register(context.memory_pool());
+        let mut input = self.input.execute(partition, Arc::clone(&context))?;
+        let input_schema = self.input.schema();
+        let operator = Arc::clone(&self.operator);
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let workers = Workers::new(context.session_config().target_partitions());
+        let size = context.session_config().batch_size();
+        let work = async move {
+            let (mut batches, mut held) = (Vec::new(), 0);
+            while let Some(batch) = input.next().await.transpose()? {
+                held += batch.get_array_memory_size();
+                memory.try_resize(2 * held)?;
+                batches.push(batch);
+            }
+            drop(input);
+            let stop = workers.stop_on_drop();
+            let compute = baseline.elapsed_compute().clone();
+            let work = tokio::task::spawn_blocking(move || {
+                let _timer = compute.timer();
+                let rows = concat_batches(&input_schema, &batches)?;
+                drop(batches);
+                operator.process(&rows, &workers)
+            });
+            let result = match work.await {
+                Ok(result) => result?,
+                Err(error) => {
+                    return Err(DataFusionError::Execution(format!(
+                        "the relation was not worked on: {error}"
+                    )));
+                }
+            };
+            drop(stop);
+            memory.try_resize(result.get_array_memory_size())?;
+            let starts = (0..result.num_rows()).step_by(size.max(1));
+            let pieces = starts.map(move |start| result.slice(start, size.min(result.num_rows() - start)));
+            Ok(stream::iter(pieces.collect::<Vec<RecordBatch>>()).map(move |batch| {
+                baseline.record_output(batch.num_rows());
+                let _held = &memory;
+                Ok(batch)
+            }))
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(work).try_flatten())))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

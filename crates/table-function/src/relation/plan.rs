@@ -1,0 +1,99 @@
+//! From a call in FROM to a [`RelationNode`].
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::{Column, DFSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::planner::RelationPlannerContext;
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, Spanned, TableFactor};
+
+use super::{RelationCall, RelationFunction, RelationNode};
+use crate::argument::{constant, parameter_type, type_placeholders};
+use crate::error::ArgumentError;
+use crate::given::{Given, decides_columns};
+use crate::node::Pending;
+use crate::signature::Kind;
+
+/// Plans one call.
+pub(crate) fn plan(
+    function: &Arc<dyn RelationFunction>,
+    given: &Given,
+    version: i64,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    given.check_names(&[])?;
+    let (label, relation) = relation(given, context)?;
+    let mut arguments = given.fixed(context)?;
+    let mut pending = Vec::new();
+    for written in given.written() {
+        let Some(argument) = given.signature().argument(&written.name) else { continue };
+        if argument.kind == Kind::Relation || decides_columns(argument) {
+            continue;
+        }
+        let expr = given.expr(written, context)?;
+        let expr = type_placeholders(expr, &parameter_type(argument.kind, &DataType::Date32))?;
+        match constant(&expr) {
+            Some(value) => arguments.give(argument, &value, written.span)?,
+            None => pending.push(Pending { argument, expr: expr.clone(), span: written.span }),
+        }
+    }
+    let schema = Arc::new(relation.schema().as_arrow().clone());
+    let call = RelationCall { arguments, schema, label, version };
+    let binding = function.bind(&call)?;
+    let columns = relation.schema().columns();
+    let read = binding.input.iter().map(|position| Expr::Column(columns[*position].clone()));
+    let names = binding.input.iter().enumerate().map(|(place, _)| format!("__{place}"));
+    let read = read.zip(names).map(|(column, name)| column.alias(name)).collect::<Vec<_>>();
+    let input = LogicalPlanBuilder::from(relation).project(read)?.build()?;
+    let schema = Arc::new(DFSchema::try_from(Schema::new(binding.output.clone()))?);
+    let node = RelationNode {
+        function: Arc::clone(function),
+        call,
+        pending,
+        binding: Arc::new(binding),
+        input,
+        schema,
+    };
+    node.operator(false)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// Plans the first argument: a sub-query, which `TABLE t` has become by now.
+fn relation(given: &Given, context: &mut dyn RelationPlannerContext) -> Result<(String, LogicalPlan)> {
+    let signature = given.signature();
+    let fault = |message: String| ArgumentError::new(signature.name, message);
+    let Some(first) = signature.arguments.first() else {
+        return Err(fault("takes no relation".into()).into());
+    };
+    let hint = format!("for example: {}", signature.example);
+    let Some(written) = given.find(first.name) else {
+        return Err(fault(format!("the first argument is missing: {}", first.kind)).with_hint(hint).into());
+    };
+    let SqlExpr::Subquery(query) = &written.value else {
+        let span = Some(written.value.span());
+        let message = format!("{} takes {}, not {}", first.name, first.kind, written.value);
+        return Err(fault(message).with_hint(hint).with_span(span).into());
+    };
+    let query: &Query = query;
+    let label = match crate::desugar::plain_table(query) {
+        Some(name) => name.to_string(),
+        None => "the sub-query".to_owned(),
+    };
+    let plan = context.plan(TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query.clone()),
+        alias: None,
+        sample: None,
+    })?;
+    // A name that two columns share could be asked for by nobody.
+    let mut names = plan.schema().columns().into_iter().map(|Column { name, .. }| name).collect::<Vec<_>>();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(fault(format!("{label} has two columns called {}", pair[0]))
+            .with_hint("rename one of them in a sub-query")
+            .into());
+    }
+    Ok((label, plan))
+}

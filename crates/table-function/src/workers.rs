@@ -1,0 +1,136 @@
+//! Work over many items on several threads, in whatever order, with results in order.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::error::{DataFusionError, Result};
+
+/// The threads that a function over a whole panel or relation may use, and the flag that stops them.
+///
+/// Results never depend on the number of threads: [`Workers::map`] returns them in the order of the items, whoever made
+/// them. Threads live for one call: a panel takes long enough that starting them does not show.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    threads: usize,
+    stop: Arc<AtomicBool>,
+}
+
+/// Raises the stop flag of some [`Workers`] when it is dropped, as the statement's stream is when it is cancelled.
+#[derive(Debug)]
+pub(crate) struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    /// Workers on at most `threads` threads.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self { threads: threads.max(1), stop: Arc::default() }
+    }
+
+    /// Stops the work when what is returned is dropped.
+    pub(crate) fn stop_on_drop(&self) -> StopOnDrop {
+        StopOnDrop(Arc::clone(&self.stop))
+    }
+
+    /// The most threads that work at once.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// An error once the statement was stopped: what long loops call.
+    ///
+    /// # Errors
+    /// When nobody waits for the result any more.
+    pub fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(DataFusionError::Execution("the statement was stopped".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// `work` on each of `0..count`; the results in order.
+    ///
+    /// # Errors
+    /// The error of the first item, in order, that has one; or that of [`Workers::check`].
+    pub fn map<T: Send>(&self, count: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let threads = self.threads.min(count);
+        if threads <= 1 {
+            return (0..count).map(|item| self.check().and_then(|()| work(item))).collect();
+        }
+        let next = AtomicUsize::new(0);
+        let done: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::with_capacity(count));
+        let run = || {
+            let mut mine = Vec::new();
+            loop {
+                let item = next.fetch_add(1, Ordering::Relaxed);
+                if item >= count || self.check().is_err() {
+                    break;
+                }
+                mine.push((item, work(item)));
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(run);
+            }
+            run();
+        });
+        self.check()?;
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(item, _)| *item);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// `work` on each of `0..count`, which keeps its own results. Items are left out once the statement was stopped.
+    pub fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        let _ = self.map(count, |item| {
+            work(item);
+            Ok(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_keep_their_order_on_any_number_of_threads() {
+        let square = |item: usize| Ok(item * item);
+        let alone = Workers::new(1).map(1000, square).unwrap();
+        assert_eq!(Workers::new(4).map(1000, square).unwrap(), alone);
+        assert!(Workers::new(4).map(0, square).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_first_error_in_order_wins() {
+        let odd = |item: usize| match item % 2 {
+            0 => Ok(item),
+            _ => Err(DataFusionError::Execution(format!("item {item}"))),
+        };
+        for threads in [1, 3] {
+            let error = Workers::new(threads).map(50, odd).unwrap_err();
+            assert!(error.to_string().contains("item 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn stopped_workers_do_nothing_more() {
+        let workers = Workers::new(2);
+        let seen = AtomicUsize::new(0);
+        drop(workers.stop_on_drop());
+        let result = workers.map(100, |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        assert!(result.is_err());
+        assert_eq!(seen.load(Ordering::Relaxed), 0);
+    }
+}
