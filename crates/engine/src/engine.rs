@@ -93,7 +93,8 @@ pub fn built_in(name: &str) -> bool {
 /// The table functions that are built in.
 fn functions() -> Registry {
     let forecast = smartsneaks_forecast::functions().into_iter().map(Function::from);
-    Registry::new(forecast.chain(smartsneaks_cluster::functions()))
+    let functions = forecast.chain(smartsneaks_cluster::functions()).chain(smartsneaks_insights::functions());
+    Registry::new(functions)
 }
 
 fn runtime_env(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {

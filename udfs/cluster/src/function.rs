@@ -193,26 +193,10 @@ fn request(arguments: &Arguments) -> Result<Request, ArgumentError> {
     };
     Ok(Request {
         clusters,
-        method: named(
-            arguments,
-            &METHOD,
-            &names(Method::ALL, Method::name),
-        )?,
-        standardize: named(
-            arguments,
-            &STANDARDIZE,
-            &names(Standardize::ALL, Standardize::name),
-        )?,
-        transform: named(
-            arguments,
-            &TRANSFORM,
-            &names(Transform::ALL, Transform::name),
-        )?,
-        missing: named(
-            arguments,
-            &MISSING,
-            &names(Missing::ALL, Missing::name),
-        )?,
+        method: named(arguments, &METHOD, &names(Method::ALL, Method::name))?,
+        standardize: named(arguments, &STANDARDIZE, &names(Standardize::ALL, Standardize::name))?,
+        transform: named(arguments, &TRANSFORM, &names(Transform::ALL, Transform::name))?,
+        missing: named(arguments, &MISSING, &names(Missing::ALL, Missing::name))?,
         seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
         ..Request::default()
     })

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::civil::{DAY, HOUR, days_in_month, month_of};
+use crate::seasons::Seasons;
 
 /// The step between two points of a regular series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +63,14 @@ impl Frequency {
             Frequency::Monthly => 12,
             Frequency::Quarterly => 4,
             Frequency::Yearly => 1,
+        }
+    }
+
+    /// All seasonal periods: those of [`season`](Frequency::season), and the week (168) for hours.
+    pub fn seasons(self) -> Seasons {
+        match self {
+            Frequency::Hourly => Seasons::HOURLY,
+            other => Seasons::from(other.season()),
         }
     }
 

@@ -1,120 +1,146 @@
-//! The table function `forecast`: its signature and the checks of its arguments.
+//! The table functions of this family, and what their arguments have in common.
+
+mod changepoints;
+mod evaluate;
+mod explain;
+mod forecast;
+mod seasonality;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
-use smartsneaks_table_function::{Argument, ArgumentError, Call, Kind, Operator, Signature, TableFunction};
+use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::error::Result;
+use smartsneaks_table_function::{Argument, ArgumentError, Arguments, Kind, TableFunction};
 
 use crate::forecast::MAX_HORIZON;
 use crate::frequency::Frequency;
+use crate::holiday::HolidayRegion;
 use crate::model::Model;
-use crate::operator::ForecastOperator;
 
-/// What `forecast` takes.
-const SIGNATURE: Signature = Signature {
-    name: "forecast",
-    aliases: &[],
-    description: "Forecasts each series of a relation, with prediction intervals: one row a step ahead, or one row that \
-                  says why a series can't be forecast.",
-    example: "SELECT * FROM forecast('SKU1', horizon => 28)",
-    arguments: &[
-        Argument::SERIES,
-        Argument {
-            name: "horizon",
-            kind: Kind::Integer,
-            default: Some("14"),
-            doc: "steps ahead, 1 to 10000; a step is the frequency's",
-        },
-        Argument {
-            name: "confidence_level",
-            kind: Kind::Float,
-            default: Some("0.95"),
-            doc: "probability, between 0 and 1, that a value falls between its bounds",
-        },
-        Argument::DATA_COL,
-        Argument::TIMESTAMP_COL,
-        Argument::ID_COLS,
-        Argument {
-            name: "frequency",
-            kind: Kind::Text,
-            default: Some("auto"),
-            doc: "the step: hourly, daily, weekly, monthly, quarterly, yearly, or auto, which tells it from the times",
-        },
-        Argument {
-            name: "model",
-            kind: Kind::Text,
-            default: Some("auto"),
-            doc: "seasonal_naive, ets, theta, or auto: the one with the smallest error on rolling origins",
-        },
-        Argument {
-            name: "non_negative",
-            kind: Kind::Boolean,
-            default: Some("true"),
-            doc: "values below 0 can't happen: forecasts and bounds stop there",
-        },
-        Argument {
-            name: "gap_fill",
-            kind: Kind::Text,
-            default: Some("zero"),
-            doc: "what a step without a row means: zero is no sale (nothing else is implemented)",
-        },
-        Argument::AS_OF,
-    ],
-};
-
-/// The table functions of this family: `forecast`.
+/// The table functions of this family: `forecast`, `explain_forecast`, `evaluate_forecast`, `detect_changepoints` and
+/// `seasonality`.
 pub fn functions() -> Vec<Arc<dyn TableFunction>> {
-    vec![Arc::new(ForecastFunction)]
+    vec![
+        Arc::new(forecast::ForecastFunction),
+        Arc::new(explain::ExplainForecast),
+        Arc::new(evaluate::EvaluateForecast),
+        Arc::new(changepoints::DetectChangepoints),
+        Arc::new(seasonality::SeasonalityFunction),
+    ]
 }
 
-#[derive(Debug)]
-struct ForecastFunction;
+const HORIZON: Argument = Argument {
+    name: "horizon",
+    kind: Kind::Integer,
+    default: Some("14"),
+    doc: "steps ahead, 1 to 10000; a step is the frequency's",
+};
+const CONFIDENCE_LEVEL: Argument = Argument {
+    name: "confidence_level",
+    kind: Kind::Float,
+    default: Some("0.95"),
+    doc: "probability, between 0 and 1, that a value falls between its bounds",
+};
+const FREQUENCY: Argument = Argument {
+    name: "frequency",
+    kind: Kind::Text,
+    default: Some("auto"),
+    doc: "the step: hourly, daily, weekly, monthly, quarterly, yearly, or auto, which tells it from the times",
+};
+const MODEL: Argument = Argument {
+    name: "model",
+    kind: Kind::Text,
+    default: Some("auto"),
+    doc: "auto, or one of seasonal_naive, ets, theta, ces, arima, mstl, dshw, linear, croston_sba, tsb and adida; auto \
+          is a combination that suits the series, and for 50 daily series and more what a model of all of them says, \
+          where that was better on the last steps",
+};
+const NON_NEGATIVE: Argument = Argument {
+    name: "non_negative",
+    kind: Kind::Boolean,
+    default: Some("true"),
+    doc: "values below 0 can't happen: forecasts and bounds stop there",
+};
+const GAP_FILL: Argument = Argument {
+    name: "gap_fill",
+    kind: Kind::Text,
+    default: Some("zero"),
+    doc: "what a step without a row means: zero is no sale (nothing else is implemented)",
+};
+const HOLIDAY_REGION: Argument = Argument {
+    name: "holiday_region",
+    kind: Kind::Text,
+    default: Some("IN-TN"),
+    doc: "whose public holidays a model of many daily series learns from: IN-TN (Tamil Nadu) or none",
+};
+const SEED: Argument = Argument {
+    name: "seed",
+    kind: Kind::Integer,
+    default: Some("0"),
+    doc: "seed of the draws that a model of many series learns from",
+};
 
-impl TableFunction for ForecastFunction {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
+fn horizon(arguments: &Arguments) -> Result<usize, ArgumentError> {
+    let found = arguments.integer(HORIZON.name).unwrap_or_default();
+    let horizon = usize::try_from(found).ok().filter(|horizon| (1..=MAX_HORIZON).contains(horizon));
+    horizon.ok_or_else(|| {
+        arguments.error(HORIZON.name, format!("horizon must be between 1 and {MAX_HORIZON}, not {found}"))
+    })
+}
 
-    fn columns(&self, time: &DataType) -> Vec<Field> {
-        ForecastOperator::columns(time)
+fn confidence_level(arguments: &Arguments) -> Result<f64, ArgumentError> {
+    let level = arguments.float(CONFIDENCE_LEVEL.name).unwrap_or(f64::NAN);
+    if !(level > 0.0 && level < 1.0) {
+        let message = format!("confidence_level must be between 0 and 1, both excluded, not {level}");
+        return Err(arguments.error(CONFIDENCE_LEVEL.name, message));
     }
+    Ok(level)
+}
 
-    fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
-        let arguments = &call.arguments;
-        let horizon = arguments.integer("horizon").unwrap_or_default();
-        let horizon = usize::try_from(horizon).ok().filter(|horizon| (1..=MAX_HORIZON).contains(horizon));
-        let horizon = horizon.ok_or_else(|| {
-            let found = arguments.integer("horizon").unwrap_or_default();
-            arguments.error("horizon", format!("horizon must be between 1 and {MAX_HORIZON}, not {found}"))
-        })?;
-        let level = arguments.float("confidence_level").unwrap_or(f64::NAN);
-        if !(level > 0.0 && level < 1.0) {
-            let message = format!("confidence_level must be between 0 and 1, both excluded, not {level}");
-            return Err(arguments.error("confidence_level", message));
-        }
-        let model = arguments.text("model").unwrap_or_default();
-        let model: Model =
-            model.parse().map_err(|_| arguments.not_among("model", model, &Model::ALL.map(Model::name)))?;
-        let frequency = match arguments.text("frequency").unwrap_or_default() {
-            auto if auto.eq_ignore_ascii_case("auto") => None,
-            name => Some(name.parse::<Frequency>().map_err(|_| {
-                let mut valid = vec!["auto"];
-                valid.extend(Frequency::ALL.map(Frequency::name));
-                arguments.not_among("frequency", name, &valid)
-            })?),
-        };
-        if frequency == Some(Frequency::Hourly) && !matches!(call.time, DataType::Timestamp(_, _)) {
-            let message = format!("frequency hourly needs timestamps, the series has dates ({})", call.time);
-            return Err(arguments.error("frequency", message));
-        }
-        let gap_fill = arguments.text("gap_fill").unwrap_or_default();
-        if !gap_fill.eq_ignore_ascii_case("zero") {
-            return Err(arguments.not_among("gap_fill", gap_fill, &["zero"]));
-        }
-        let non_negative = arguments.boolean("non_negative").unwrap_or(true);
-        let time = call.time.clone();
-        let version = call.version;
-        let operator = ForecastOperator { horizon, level, model, frequency, non_negative, time, version };
-        Ok(Operator::Series(Arc::new(operator)))
+fn model(arguments: &Arguments) -> Result<Model, ArgumentError> {
+    let model = arguments.text(MODEL.name).unwrap_or_default();
+    model.parse().map_err(|_| arguments.not_among(MODEL.name, model, &Model::ALL.map(Model::name)))
+}
+
+/// The step; `None` tells it from the times.
+fn frequency(arguments: &Arguments, time: &DataType) -> Result<Option<Frequency>, ArgumentError> {
+    let frequency = match arguments.text(FREQUENCY.name).unwrap_or_default() {
+        auto if auto.eq_ignore_ascii_case("auto") => None,
+        name => Some(name.parse::<Frequency>().map_err(|_| {
+            let mut valid = vec!["auto"];
+            valid.extend(Frequency::ALL.map(Frequency::name));
+            arguments.not_among(FREQUENCY.name, name, &valid)
+        })?),
+    };
+    if frequency == Some(Frequency::Hourly) && !matches!(time, DataType::Timestamp(_, _)) {
+        let message = format!("frequency hourly needs timestamps, the series has dates ({time})");
+        return Err(arguments.error(FREQUENCY.name, message));
     }
+    let gap_fill = arguments.text(GAP_FILL.name).unwrap_or("zero");
+    if !gap_fill.eq_ignore_ascii_case("zero") {
+        return Err(arguments.not_among(GAP_FILL.name, gap_fill, &["zero"]));
+    }
+    Ok(frequency)
+}
+
+fn holiday_region(arguments: &Arguments) -> Result<HolidayRegion, ArgumentError> {
+    let found = arguments.text(HOLIDAY_REGION.name).unwrap_or_default();
+    let region = HolidayRegion::named(found);
+    region.ok_or_else(|| {
+        arguments.not_among(HOLIDAY_REGION.name, found, &HolidayRegion::ALL.map(HolidayRegion::name))
+    })
+}
+
+/// Microseconds as the type of a time column.
+pub(crate) fn timestamps(time: &DataType, micros: impl IntoIterator<Item = Option<i64>>) -> Result<ArrayRef> {
+    let times = micros.into_iter().collect::<TimestampMicrosecondArray>();
+    Ok(match time {
+        DataType::Timestamp(unit, zone) => {
+            let zoned: ArrayRef = Arc::new(times.with_timezone_opt(zone.clone()));
+            if *unit == TimeUnit::Microsecond { zoned } else { cast(&zoned, time)? }
+        }
+        date => cast(&times, date)?,
+    })
 }

@@ -5,27 +5,68 @@ use std::str::FromStr;
 
 /// A forecasting model by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Model {
     /// The value of one season ago, repeated.
     SeasonalNaive,
     /// Exponential smoothing in state-space form, with level, (damped) trend and season chosen by AICc.
     Ets,
-    /// The dynamic optimised Theta model, seasonally adjusted where the series is seasonal.
+    /// The dynamic optimised Theta model (also read from `dotm`), seasonally adjusted where the series is seasonal.
     Theta,
-    /// Whichever of the others has the smallest error on rolling origins of the series itself.
+    /// Complex exponential smoothing of the seasonally adjusted series.
+    Ces,
+    /// Seasonal ARIMA, orders chosen by AICc; regressors enter the likelihood.
+    Arima,
+    /// STL decomposition by every season, exponential smoothing of the rest.
+    Mstl,
+    /// Exponential smoothing with every season and an autoregressive error (Taylor's double seasonal method).
+    Dshw,
+    /// Regression on trend, calendar and regressors, with an autoregressive error.
+    Linear,
+    /// Croston's method with the correction of Syntetos & Boylan, for series that are mostly zero.
+    CrostonSba,
+    /// Smoothed probability and size of demands (Teunter, Syntetos & Babai), for series that are mostly zero.
+    Tsb,
+    /// Smoothing of aggregated demand (Nikolopoulos et al.), for series that are mostly zero.
+    Adida,
+    /// An equally weighted combination that suits the series: the mean of exponential smoothing, Theta, double seasonal
+    /// smoothing and regression with one season, the median of methods with all seasons where there are several, of
+    /// exponential smoothing, Theta and drifts of logarithms without a season, of Theta, TSB and ADIDA for series that are
+    /// mostly zero. Members that are much worse at the end of the history are left out.
     Auto,
 }
 
 impl Model {
     /// Every model, in the order in which messages list them.
-    pub const ALL: [Model; 4] = [Model::Auto, Model::SeasonalNaive, Model::Ets, Model::Theta];
+    pub const ALL: [Model; 12] = [
+        Model::Auto,
+        Model::SeasonalNaive,
+        Model::Ets,
+        Model::Theta,
+        Model::Ces,
+        Model::Arima,
+        Model::Mstl,
+        Model::Dshw,
+        Model::Linear,
+        Model::CrostonSba,
+        Model::Tsb,
+        Model::Adida,
+    ];
 
-    /// The name that SQL uses: `auto`, `seasonal_naive`, `ets` or `theta`.
+    /// The name that SQL uses, in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Model::SeasonalNaive => "seasonal_naive",
             Model::Ets => "ets",
             Model::Theta => "theta",
+            Model::Ces => "ces",
+            Model::Arima => "arima",
+            Model::Mstl => "mstl",
+            Model::Dshw => "dshw",
+            Model::Linear => "linear",
+            Model::CrostonSba => "croston_sba",
+            Model::Tsb => "tsb",
+            Model::Adida => "adida",
             Model::Auto => "auto",
         }
     }
@@ -48,9 +89,12 @@ pub struct UnknownModel {
 impl FromStr for Model {
     type Err = UnknownModel;
 
-    /// Reads a name without regard to case or surrounding space.
+    /// Reads a name without regard to case or surrounding space; `dotm` is another for `theta`.
     fn from_str(name: &str) -> Result<Self, UnknownModel> {
         let wanted = name.trim();
+        if wanted.eq_ignore_ascii_case("dotm") {
+            return Ok(Model::Theta);
+        }
         Model::ALL
             .into_iter()
             .find(|model| model.name().eq_ignore_ascii_case(wanted))
@@ -73,6 +117,10 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_valid_ones() {
         let message = "prophet".parse::<Model>().unwrap_err().to_string();
-        assert_eq!(message, "unknown model 'prophet'; expected one of: auto, seasonal_naive, ets, theta");
+        assert_eq!(
+            message,
+            "unknown model 'prophet'; expected one of: auto, seasonal_naive, ets, theta, ces, arima, mstl, dshw, \
+                    linear, croston_sba, tsb, adida"
+        );
     }
 }

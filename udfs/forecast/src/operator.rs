@@ -1,18 +1,19 @@
-//! One series of the table function `forecast`: from points to rows.
+//! The work of the table function `forecast`: from points to rows, for one series or a panel of them.
+
+mod together;
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, new_null_array,
-};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use smartsneaks_table_function::{Series, SeriesOperator};
+use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
 
-use crate::calendar::regularise;
-use crate::forecast::{Forecast, Point, Request, forecast};
+use crate::calendar::{Regular, regularise};
+use crate::forecast::{Point, Request, forecast};
 use crate::frequency::Frequency;
+use crate::function::timestamps;
+use crate::holiday::HolidayRegion;
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
 
@@ -26,7 +27,11 @@ pub(crate) struct ForecastOperator {
     pub(crate) model: Model,
     /// The step; `None` tells it from the times.
     pub(crate) frequency: Option<Frequency>,
+    /// Holidays that a model of many series learns from.
+    pub(crate) holiday_region: HolidayRegion,
     pub(crate) non_negative: bool,
+    /// Seed of what such a model draws.
+    pub(crate) seed: u64,
     /// Type of the time column, and so of `forecast_timestamp`.
     pub(crate) time: DataType,
     /// The warehouse version that is read.
@@ -52,91 +57,74 @@ impl ForecastOperator {
         ]
     }
 
-    /// The forecast of a series, the times of its steps in microseconds, the steps of history, and remarks.
-    fn fit(&self, series: &Series) -> Result<(Forecast, Vec<i64>, usize, Vec<String>), Unforecastable> {
-        let regular = regularise(&series.times, &series.values, self.frequency, series.until)?;
-        let history = regular.values.len();
-        let request = Request {
-            horizon: self.horizon,
-            confidence_level: self.level,
-            model: self.model,
-            season: regular.frequency().season(),
-            non_negative: self.non_negative,
+    /// A series on its calendar.
+    fn regular(&self, series: &Series) -> Result<Regular, Unforecastable> {
+        regularise(&series.times, &series.values, self.frequency, series.until)
+    }
+
+    /// The rows of a series by its own model, or the one that says why there are none.
+    fn alone(&self, series: &Series, regular: &Result<Regular, Unforecastable>) -> Result<Vec<ArrayRef>> {
+        let made = regular.as_ref().map_err(Clone::clone).and_then(|regular| {
+            let request = Request {
+                horizon: self.horizon,
+                confidence_level: self.level,
+                model: self.model,
+                season: regular.frequency().seasons(),
+                non_negative: self.non_negative,
+            };
+            Ok((regular, forecast(&regular.values, &request)?))
+        });
+        match made {
+            Ok((regular, forecast)) => {
+                let made = Made {
+                    points: &forecast.points,
+                    model: forecast.model.name(),
+                    skill_vs_naive: forecast.skill_vs_naive,
+                    detail: forecast.detail,
+                };
+                self.rows(series, regular, made)
+            }
+            Err(reason) => self.refused(series, reason.code(), &reason.to_string()),
+        }
+    }
+
+    fn rows(&self, series: &Series, regular: &Regular, made: Made<'_>) -> Result<Vec<ArrayRef>> {
+        let (rows, history) = (made.points.len(), regular.values.len());
+        let times = (history..history + rows).map(|index| regular.time(index)).collect::<Option<Vec<_>>>();
+        let Some(times) = times else {
+            let reason = Unforecastable::OutOfRange { what: "forecast_timestamp" };
+            return self.refused(series, reason.code(), &reason.to_string());
         };
-        let forecast = forecast(&regular.values, &request)?;
-        let times = (history..history + self.horizon).map(|index| regular.time(index)).collect::<Option<_>>();
-        let times = times.ok_or(Unforecastable::OutOfRange { what: "forecast_timestamp" })?;
-        let mut remarks: Vec<String> = forecast.detail.clone().into_iter().collect();
+        let mut remarks: Vec<String> = made.detail.into_iter().collect();
         if regular.gaps_filled > 0 {
             remarks.push(format!("{} of {history} steps without a row count as zero", regular.gaps_filled));
         }
         if regular.partial_dropped {
             remarks.push("the unfinished last step is forecast, not read".to_string());
         }
-        Ok((forecast, times, history, remarks))
-    }
-
-    /// Microseconds as the type of the time column.
-    fn timestamps(&self, micros: Vec<i64>) -> Result<ArrayRef> {
-        let times = TimestampMicrosecondArray::from(micros);
-        Ok(match &self.time {
-            DataType::Timestamp(unit, zone) => {
-                let zoned: ArrayRef = Arc::new(times.with_timezone_opt(zone.clone()));
-                if *unit == TimeUnit::Microsecond { zoned } else { cast(&zoned, &self.time)? }
-            }
-            date => cast(&times, date)?,
-        })
-    }
-
-    fn ok(
-        &self,
-        forecast: &Forecast,
-        times: Vec<i64>,
-        history: usize,
-        remarks: &[String],
-    ) -> Result<Vec<ArrayRef>> {
-        let rows = forecast.points.len();
         let steps = (1..).take(rows).collect::<Vec<i32>>();
         let column = |of: fn(&Point) -> f64| -> ArrayRef {
-            Arc::new(forecast.points.iter().map(of).map(Some).collect::<Float64Array>())
+            Arc::new(made.points.iter().map(of).map(Some).collect::<Float64Array>())
         };
         let repeat = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
         let detail = remarks.join("; ");
         Ok(vec![
-            self.timestamps(times)?,
+            timestamps(&self.time, times.into_iter().map(Some))?,
             Arc::new(Int32Array::from(steps)),
             column(|point| point.value),
             column(|point| point.lower),
             column(|point| point.upper),
             Arc::new(Float64Array::from(vec![self.level; rows])),
-            repeat(forecast.model.name()),
-            Arc::new(Float64Array::from(vec![forecast.skill_vs_naive; rows])),
+            repeat(made.model),
+            Arc::new(Float64Array::from(vec![made.skill_vs_naive; rows])),
             Arc::new(Int64Array::from(vec![history as i64; rows])),
             Arc::new(Int64Array::from(vec![self.version; rows])),
             repeat("ok"),
             if remarks.is_empty() { new_null_array(&DataType::Utf8, rows) } else { repeat(&detail) },
         ])
     }
-}
 
-impl SeriesOperator for ForecastOperator {
-    fn describe(&self) -> String {
-        let Self { horizon, level, model, non_negative, .. } = self;
-        let frequency = self.frequency.map_or("auto", Frequency::name);
-        format!(
-            "model={model}, horizon={horizon}, frequency={frequency}, confidence_level={level}, \
-             non_negative={non_negative}"
-        )
-    }
-
-    fn process(&self, series: &Series) -> Result<Vec<ArrayRef>> {
-        match self.fit(series) {
-            Ok((forecast, times, history, remarks)) => self.ok(&forecast, times, history, &remarks),
-            Err(reason) => self.refuse(series, reason.code(), &reason.to_string()),
-        }
-    }
-
-    fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
+    fn refused(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
         let none = || -> ArrayRef { Arc::new(Float64Array::from(vec![None])) };
         Ok(vec![
             new_null_array(&self.time, 1),
@@ -152,5 +140,61 @@ impl SeriesOperator for ForecastOperator {
             Arc::new(StringArray::from(vec![status])),
             Arc::new(StringArray::from(vec![detail])),
         ])
+    }
+
+    fn description(&self) -> String {
+        let Self { horizon, level, model, non_negative, .. } = self;
+        let frequency = self.frequency.map_or("auto", Frequency::name);
+        let mut text = format!(
+            "model={model}, horizon={horizon}, frequency={frequency}, confidence_level={level}, \
+             non_negative={non_negative}"
+        );
+        // They matter to a model of many series alone.
+        if self.model == Model::Auto {
+            text += &format!(", holiday_region={}, seed={}", self.holiday_region.name(), self.seed);
+        }
+        text
+    }
+}
+
+/// A forecast, whoever made it.
+struct Made<'a> {
+    points: &'a [Point],
+    model: &'a str,
+    skill_vs_naive: Option<f64>,
+    detail: Option<String>,
+}
+
+impl SeriesOperator for ForecastOperator {
+    fn describe(&self) -> String {
+        self.description()
+    }
+
+    fn process(&self, series: &Series) -> Result<Vec<ArrayRef>> {
+        self.alone(series, &self.regular(series))
+    }
+
+    fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
+        self.refused(series, status, detail)
+    }
+}
+
+impl PanelOperator for ForecastOperator {
+    fn describe(&self) -> String {
+        self.description()
+    }
+
+    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+        let regular = workers.map(panel.len(), |at| Ok(self.regular(&panel[at])))?;
+        let mut together = self.together(panel, &regular, workers)?;
+        // A series that the panel's model does not take goes on alone.
+        let alone: Vec<usize> = (0..panel.len()).filter(|at| !together.contains_key(at)).collect();
+        let made = workers.map(alone.len(), |at| self.alone(&panel[alone[at]], &regular[alone[at]]))?;
+        together.extend(alone.into_iter().zip(made));
+        Ok(together.into_values().collect())
+    }
+
+    fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
+        self.refused(series, status, detail)
     }
 }

@@ -30,6 +30,18 @@ pub(crate) fn is_seasonal(values: &[f64], season: usize) -> bool {
     correlation(season).abs() > 1.645 * ((1.0 + 2.0 * before) / count).sqrt()
 }
 
+/// Autocorrelation of a series at a lag; 0 for a constant one and lags beyond its length.
+pub(crate) fn autocorrelation(values: &[f64], lag: usize) -> f64 {
+    let count = values.len();
+    if lag >= count {
+        return 0.0;
+    }
+    let mean = values.iter().sum::<f64>() / count as f64;
+    let variance: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let products = values.iter().zip(&values[lag..]).map(|(early, late)| (early - mean) * (late - mean));
+    if variance > 0.0 { products.sum::<f64>() / variance } else { 0.0 }
+}
+
 /// Seasonal indices by classical decomposition: `season` of them, the first for the first value.
 ///
 /// The trend is a centred moving average over one season (Hyndman & Athanasopoulos, *FPP* 3rd ed., §3.4). None where

@@ -42,6 +42,10 @@ impl Fitted for SeasonalNaive {
     fn warm_up(&self) -> usize {
         self.season
     }
+
+    fn refit(&self, _values: &[f64]) -> Option<Box<dyn Fitted>> {
+        Some(Box::new(*self))
+    }
 }
 
 #[cfg(test)]

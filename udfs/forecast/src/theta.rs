@@ -21,6 +21,8 @@ pub(crate) struct Theta {
     /// Level before the first value, of the adjusted series.
     level: f64,
     season: Option<(Kind, Vec<f64>)>,
+    /// Steps a season, whether there is one or not.
+    period: usize,
 }
 
 /// Points needed for a level, a line and their error.
@@ -38,13 +40,14 @@ const REFINEMENTS: usize = 7;
 impl Theta {
     /// Fits at least [`NEEDED`] values with seasons of `season` steps.
     pub(crate) fn fit(values: &[f64], season: usize) -> Theta {
+        let period = season;
         let season = season::is_seasonal(values, season)
             .then(|| {
                 let indices = |kind| season::indices(values, season, kind).map(|indices| (kind, indices));
                 indices(Kind::Multiplicative).or_else(|| indices(Kind::Additive))
             })
             .flatten();
-        let mut model = Theta { alpha: 0.0, weight: 0.0, level: 0.0, season };
+        let mut model = Theta { alpha: 0.0, weight: 0.0, level: 0.0, season, period };
         let adjusted: Vec<f64> = (0..values.len()).map(|time| model.adjust(values[time], time)).collect();
         let lines = lines(&adjusted);
 
@@ -214,6 +217,14 @@ impl Fitted for Theta {
 
     fn warm_up(&self) -> usize {
         SKIPPED
+    }
+
+    fn form(&self) -> Option<String> {
+        Some(Theta::form(self))
+    }
+
+    fn refit(&self, values: &[f64]) -> Option<Box<dyn Fitted>> {
+        Some(Box::new(Theta::fit(values, self.period)))
     }
 }
 

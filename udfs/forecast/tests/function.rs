@@ -249,12 +249,16 @@ async fn faults_list_what_is_valid() {
     for (argument, message) in [
         ("horizon => -3", "horizon must be between 1 and 10000, not -3"),
         ("confidence_level => 1", "confidence_level must be between 0 and 1, both excluded, not 1"),
-        ("model => 'prophet'", "unknown model 'prophet'; valid: auto, seasonal_naive, ets, theta"),
+        (
+            "model => 'prophet'",
+            "unknown model 'prophet'; valid: auto, seasonal_naive, ets, theta, ces, arima, mstl",
+        ),
         ("frequency => 'dayly'", "unknown frequency 'dayly'; valid: auto, hourly, daily, weekly"),
         ("frequency => 'hourly'", "frequency hourly needs timestamps, the series has dates (Date32)"),
         ("gap_fill => 'none'", "unknown gap_fill 'none'; valid: zero"),
-        ("seed => 7", "unknown argument 'seed'; valid: series, horizon, confidence_level"),
-        ("holiday_region => 'IN-TN'", "unknown argument 'holiday_region'"),
+        ("seed => 'x'", "seed takes a whole number, not 'x'"),
+        ("sead => 7", "unknown argument 'sead'; valid: series, horizon, confidence_level"),
+        ("holiday_region => 'IN-KL'", "unknown holiday_region 'IN-KL'; valid: IN-TN, none"),
     ] {
         let error = fault(&format!("SELECT * FROM forecast('SKU1', {argument})")).await;
         assert!(error.message.contains(message), "{argument}: {error}");
@@ -266,7 +270,8 @@ async fn faults_list_what_is_valid() {
 async fn the_signature_reads_as_sql_and_its_example_runs() {
     let signature = functions()[0].signature();
     let expected = "forecast(series, horizon => 14, confidence_level => 0.95, data_col, timestamp_col, id_cols, \
-                    frequency => 'auto', model => 'auto', non_negative => true, gap_fill => 'zero', as_of)";
+                    frequency => 'auto', model => 'auto', holiday_region => 'IN-TN', non_negative => true, \
+                    gap_fill => 'zero', as_of, seed => 0)";
     assert_eq!(signature.to_string(), expected);
     assert_eq!(rows(signature.example).await.num_rows(), 28);
 }
@@ -284,7 +289,81 @@ async fn explain_shows_what_changes_the_result() {
     let batch = rows("EXPLAIN SELECT * FROM forecast('*', horizon => 7)").await;
     let text = (0..batch.num_rows()).map(|row| cell(&batch, "plan", row)).collect::<String>();
     let operator = "SeriesExec: forecast model=auto, horizon=7, frequency=auto, confidence_level=0.95, \
-                    non_negative=true, series=[sku], time=date, value=qty, source=sku_city_daily";
+                    non_negative=true, holiday_region=IN-TN, seed=0, series=[sku], time=date, value=qty, \
+                    source=sku_city_daily";
     assert!(text.contains(operator), "{text}");
+    // Series that learn from each other are read together, others where they lie.
+    assert!(text.contains("SortPreservingMergeExec"), "{text}");
+    let batch = rows("EXPLAIN SELECT * FROM forecast('*', model => 'ets')").await;
+    let text = (0..batch.num_rows()).map(|row| cell(&batch, "plan", row)).collect::<String>();
+    assert!(text.contains("SeriesExec: forecast model=ets, horizon=14"), "{text}");
     assert!(text.contains("RepartitionExec: partitioning=Hash([sku@0], 4)"), "{text}");
+}
+
+/// Sixty articles, most of them sold now and then: enough to learn from each other.
+const PANEL: &str = "(SELECT sku || '/' || n AS sku, date, qty * (n % 3) AS qty \
+                     FROM sku_city_daily, generate_series(1, 8) AS g(n) WHERE city = 'Chennai' AND (qty + n) % 3 > 0)";
+
+#[tokio::test]
+async fn many_series_learn_from_each_other() {
+    let sql = format!("SELECT * FROM forecast({PANEL}, horizon => 7) ORDER BY sku, horizon_step");
+    let batch = run(1, &sql, vec![]).await.unwrap();
+    // Nine articles eight times over, less the two that never sold.
+    assert_eq!(batch.num_rows(), 7 * 70);
+    assert!(cell(&batch, "model", 0).starts_with("panel_"), "{}", cell(&batch, "model", 0));
+    let detail = cell(&batch, "status_detail", 0);
+    assert!(detail.contains("chosen on the last 7 days of"), "{detail}");
+    for row in 0..batch.num_rows() {
+        let number = |column: &str| cell(&batch, column, row).parse::<f64>().unwrap();
+        let (lower, value, upper) = (number("lower_bound"), number("forecast_value"), number("upper_bound"));
+        assert!(0.0 <= lower && lower <= value && value <= upper, "row {row}");
+    }
+    assert_eq!(batch, run(4, &sql, vec![]).await.unwrap());
+    let few = rows("SELECT DISTINCT model FROM forecast('*') WHERE status = 'ok'").await;
+    assert_eq!((few.num_rows(), cell(&few, "model", 0)), (1, "auto".into()));
+}
+
+#[tokio::test]
+async fn the_parts_of_a_forecast_add_up() {
+    let batch = rows("SELECT * FROM explain_forecast('SKU1', horizon => 10)").await;
+    assert_eq!(batch.num_rows(), 10);
+    for row in 0..10 {
+        let number = |column: &str| cell(&batch, column, row).parse::<f64>().unwrap();
+        let parts = ["trend", "seasonal_period_daily", "seasonal_period_weekly", "seasonal_period_yearly"];
+        let sum: f64 = parts.iter().map(|part| number(part)).sum::<f64>() + number("limit_effect");
+        assert!((sum - number("forecast_value")).abs() < 1e-6, "row {row}: {sum}");
+        assert!(number("seasonal_period_weekly").abs() > 1.0, "row {row}");
+    }
+    let alone = rows("SELECT * FROM forecast('SKU1', horizon => 10)").await;
+    assert_eq!(cell(&alone, "forecast_value", 9), cell(&batch, "forecast_value", 9));
+    let batch = rows("SELECT status FROM explain_forecast('SKU404')").await;
+    assert_eq!(cell(&batch, "status", 0), "unknown_series");
+}
+
+#[tokio::test]
+async fn models_are_compared_on_past_origins() {
+    let call = "evaluate_forecast('SKU1', models => ARRAY['seasonal_naive', 'ets', 'arima'], windows => 2)";
+    let batch = rows(&format!("SELECT * FROM {call} ORDER BY rank")).await;
+    assert_eq!(batch.num_rows(), 3);
+    assert_eq!((cell(&batch, "rank", 0), cell(&batch, "compared_points", 0)), ("1".into(), "28".into()));
+    let naive = (0..3).find(|row| cell(&batch, "model", *row) == "seasonal_naive").unwrap();
+    assert_eq!(cell(&batch, "skill_vs_naive", naive), "0.0");
+    let error = fault("SELECT * FROM evaluate_forecast('SKU1', models => ARRAY['etz'])").await;
+    assert_eq!(error.hint.as_deref(), Some("did you mean 'ets'?"));
+    let error = fault("SELECT * FROM evaluate_forecast('SKU1', windows => 0)").await;
+    assert_eq!(error.message, "windows must be between 1 and 100, not 0");
+}
+
+#[tokio::test]
+async fn changes_and_cycles_are_found() {
+    let sql = "SELECT * FROM detect_changepoints((SELECT date, CASE WHEN date < DATE '2024-03-01' THEN qty ELSE \
+               qty + 40 END AS qty FROM sku_city_daily WHERE sku = 'SKU1' AND city = 'Chennai'))";
+    let batch = rows(sql).await;
+    assert_eq!((batch.num_rows(), cell(&batch, "segment_start", 1)), (2, "2024-03-01".into()));
+    let change: f64 = cell(&batch, "change_from_previous", 1).parse().unwrap();
+    assert!((change - 40.0).abs() < 2.0, "{change}");
+    let sql = "SELECT * FROM seasonality((SELECT date, CASE WHEN date_part('dow', date) IN (0, 6) THEN 16 ELSE 10 \
+               END + date_part('day', date) % 4 AS qty FROM sku_city_daily WHERE sku = 'SKU1' AND city = 'Chennai'))";
+    let batch = rows(sql).await;
+    assert_eq!((cell(&batch, "period", 0), cell(&batch, "significant", 0)), ("7".into(), "true".into()));
 }

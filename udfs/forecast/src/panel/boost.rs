@@ -1,0 +1,176 @@
+//! Gradient boosting of trees on a start that is known: each tree mends what the ones before left.
+//!
+//! Friedman (2001), "Greedy function approximation: a gradient boosting machine", *Annals of Statistics* 29; rows of a
+//! tree drawn as in Friedman (2002), "Stochastic gradient boosting".
+
+use super::bins::Bins;
+use super::draw;
+use super::tree::{self, Limits, Rows, Tree};
+use super::tweedie;
+
+/// Trees at most.
+pub(crate) const TREES: usize = 240;
+/// The part of a tree's answer that is taken.
+const RATE: f32 = 0.05;
+/// Rows and features that a tree sees.
+const ROW_SHARE: f64 = 0.5;
+const FEATURE_SHARE: f64 = 0.4;
+const LIMITS: Limits = Limits { leaves: 16, weight: 40.0, ridge: 10.0 };
+
+/// Trees between two looks at the held-out rows, and looks without gain after which it ends.
+const LOOK: usize = 10;
+const PATIENCE: usize = 4;
+
+/// Rows of `width` features, what was seen, where the score starts, and how much each row counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    pub(crate) width: usize,
+    pub(crate) features: Vec<f32>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) starts: Vec<f32>,
+    pub(crate) weights: Vec<f32>,
+}
+
+/// A sum of trees.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Boost {
+    pub(crate) trees: Vec<Tree>,
+}
+
+impl Boost {
+    /// What is added to the start of a row.
+    pub(crate) fn score(&self, row: &[f32]) -> f64 {
+        self.trees.iter().map(|tree| f64::from(RATE * tree.score(row))).sum()
+    }
+
+    /// Learns `trees` trees; with a `held` table, as many of them as are best there. The gain of each feature comes
+    /// along. Time is about trees × rows × width × 3 ns, memory 5 bytes a feature and row, and little else.
+    pub(crate) fn learn(table: &Table, held: Option<&Table>, trees: usize, seed: u64) -> (Boost, Vec<f64>) {
+        let (width, count) = (table.width, table.values.len());
+        let bins = Bins::new(&table.features, width);
+        let assigned = bins.assign(&table.features);
+        let mut scores: Vec<f64> = table.starts.iter().map(|start| f64::from(*start)).collect();
+        let mut held = held.map(Held::new);
+        let mut derivatives = vec![[0.0_f32; 2]; count];
+        let mut gains = vec![0.0; width];
+        let mut boost = Boost::default();
+        for number in 0..trees {
+            let mut chosen = Vec::with_capacity(count);
+            for row in 0..count {
+                let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
+                if part < ROW_SHARE {
+                    let (gradient, weight) = tweedie::derivatives(f64::from(table.values[row]), scores[row]);
+                    let counts = f64::from(table.weights[row]);
+                    derivatives[row] = [(gradient * counts) as f32, (weight * counts) as f32];
+                    chosen.push(row as u32);
+                }
+            }
+            let rows = Rows { bins: &assigned, width, derivatives: &derivatives };
+            let features = features(width, seed, number);
+            let tree = tree::grow(rows, &bins, &mut chosen, &features, LIMITS, &mut gains);
+            for (score, row) in scores.iter_mut().zip(assigned.chunks_exact(width)) {
+                *score += f64::from(RATE * tree.score_bins(row));
+            }
+            boost.trees.push(tree);
+            if let Some(held) = &mut held
+                && held.is_done(&boost)
+            {
+                break;
+            }
+        }
+        if let Some(held) = held {
+            boost.trees.truncate(held.best);
+        }
+        (boost, gains)
+    }
+}
+
+/// Features of a tree, ascending.
+fn features(width: usize, seed: u64, tree: usize) -> Vec<u16> {
+    let wanted = ((width as f64 * FEATURE_SHARE).ceil() as usize).clamp(1, width.max(1));
+    let mut order: Vec<u16> = (0..width as u16).collect();
+    order.sort_by_key(|feature| draw::hash(seed ^ 0xFEA7, tree as u64, u64::from(*feature)));
+    order.truncate(wanted);
+    order.sort_unstable();
+    order
+}
+
+/// The loss on rows that trees do not learn from.
+struct Held<'a> {
+    table: &'a Table,
+    scores: Vec<f64>,
+    seen: usize,
+    best: usize,
+    least: f64,
+}
+
+impl<'a> Held<'a> {
+    fn new(table: &'a Table) -> Held<'a> {
+        let scores = table.starts.iter().map(|start| f64::from(*start)).collect();
+        let mut held = Held { table, scores, seen: 0, best: 0, least: 0.0 };
+        held.least = held.loss();
+        held
+    }
+
+    fn loss(&self) -> f64 {
+        let rows = self.scores.iter().zip(&self.table.values).zip(&self.table.weights);
+        rows.map(|((score, value), weight)| f64::from(*weight) * tweedie::loss(f64::from(*value), *score))
+            .sum()
+    }
+
+    /// Looks every few trees; whether it has been long enough without gain.
+    fn is_done(&mut self, boost: &Boost) -> bool {
+        if !boost.trees.len().is_multiple_of(LOOK) {
+            return false;
+        }
+        for (score, row) in self.scores.iter_mut().zip(self.table.features.chunks_exact(self.table.width)) {
+            *score +=
+                boost.trees[self.seen..].iter().map(|tree| f64::from(RATE * tree.score(row))).sum::<f64>();
+        }
+        self.seen = boost.trees.len();
+        let loss = self.loss();
+        if loss < self.least {
+            (self.least, self.best) = (loss, self.seen);
+        }
+        self.seen - self.best >= PATIENCE * LOOK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::Noise;
+
+    fn table(rows: usize, seed: u64) -> Table {
+        let mut noise = Noise(seed);
+        let mut table = Table { width: 3, ..Table::default() };
+        for _ in 0..rows {
+            let row = [noise.uniform() as f32, noise.uniform() as f32, noise.uniform() as f32];
+            let mean = 2.0 * if row[0] > 0.5 { 2.0 } else { 1.0 } * if row[1] > 0.8 { 1.5 } else { 1.0 };
+            table.features.extend(row);
+            table.values.push(noise.poisson(mean) as f32);
+            table.starts.push(2.0_f32.ln());
+            table.weights.push(1.0);
+        }
+        table
+    }
+
+    #[test]
+    fn effects_are_learned_and_noise_is_not() {
+        let (train, held) = (table(20_000, 5), table(5_000, 6));
+        let (boost, gains) = Boost::learn(&train, Some(&held), TREES, 1);
+        assert!((20..TREES).contains(&boost.trees.len()), "{}", boost.trees.len());
+        assert!(gains[0] > gains[1] && gains[1] > 2.0 * gains[2], "{gains:?}");
+        for (row, factor) in [([0.2, 0.2, 0.5], 1.0), ([0.9, 0.2, 0.5], 2.0), ([0.9, 0.9, 0.5], 3.0)] {
+            let found = boost.score(&row).exp();
+            assert!((found / factor - 1.0).abs() < 0.08, "{factor}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_learns_the_same() {
+        let train = table(2_000, 5);
+        assert_eq!(Boost::learn(&train, None, 12, 1), Boost::learn(&train, None, 12, 1));
+        assert_ne!(Boost::learn(&train, None, 12, 1).0, Boost::learn(&train, None, 12, 2).0);
+    }
+}

@@ -1,0 +1,74 @@
+//! Rows to learn from: a draw of (series, origin, day ahead) from all there are.
+
+use super::boost::Table;
+use super::draw;
+use super::features::Features;
+use super::pool::Pool;
+use super::profile::Profile;
+use super::series::PreparedSeries;
+
+/// Rows at most, about; memory is some 250 bytes a row.
+const ROWS: usize = 200_000;
+/// Days back from the end that rows are drawn from.
+const REACH: usize = 1_100;
+/// The part of a series' rows that it may at most be drawn for, in rows a day.
+const A_DAY: usize = 12;
+/// Days from the launch to the first origin.
+const FIRST: usize = 7;
+
+/// Draws rows from all but the last `held` days of each series. Rows of a series depend on its own position and the
+/// number of series only; they stand in the order of the series.
+pub(crate) fn draw_rows(
+    series: &[PreparedSeries],
+    held: usize,
+    features: &Features,
+    pool: &Pool,
+    horizon: usize,
+    seed: u64,
+) -> Table {
+    let mut table = Table { width: features.width(), ..Table::default() };
+    let share = ROWS.div_ceil(series.len().max(1));
+    for series in series {
+        let cut = series.values.len().saturating_sub(held);
+        let first = (series.launch + FIRST).max(cut.saturating_sub(REACH));
+        if cut <= first + 1 {
+            continue;
+        }
+        let profile = Profile::fit(series, cut, pool);
+        let weight = weight(&profile, series, cut);
+        for number in 0..share.min(A_DAY * (cut - first)) {
+            let draw = draw::hash(seed, series.position as u64, number as u64);
+            let target = first + draw::below(draw, cut - first);
+            let step = 1 + draw::below(draw::hash(draw, 1, 2), horizon);
+            // Days near the launch have fewer steps to be drawn from.
+            let Some(origin) = (target + 1).checked_sub(step).filter(|origin| *origin >= first) else {
+                continue;
+            };
+            push(&mut table, features, series, &profile, pool, (origin, target), weight);
+        }
+    }
+    table
+}
+
+/// How much a row of the series counts: less where demand varies more than counts do.
+pub(crate) fn weight(profile: &Profile, series: &PreparedSeries, cut: usize) -> f32 {
+    let unsteady = profile.spread(&series.values, cut).powi(2).clamp(0.2, 20.0);
+    // With a variance in proportion to the root of the mean, this makes series of any level count alike.
+    (1.0 / (unsteady * profile.mean(cut, 364).max(0.01).sqrt())) as f32
+}
+
+/// Adds the row of a position as seen from an origin.
+pub(crate) fn push(
+    table: &mut Table,
+    features: &Features,
+    series: &PreparedSeries,
+    profile: &Profile,
+    pool: &Pool,
+    (origin, target): (usize, usize),
+    weight: f32,
+) {
+    features.push(series, profile, pool, (origin, target), &mut table.features);
+    table.starts.push(profile.mean_at(origin, target, pool).ln() as f32);
+    table.values.push(series.values.get(target).copied().unwrap_or(0.0));
+    table.weights.push(weight);
+}

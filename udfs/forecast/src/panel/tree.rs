@@ -1,0 +1,288 @@
+//! A regression tree on binned features, grown leaf by leaf where the loss falls most.
+//!
+//! Ke et al. (2017), "LightGBM: a highly efficient gradient boosting decision tree", *NIPS*: histograms of derivatives,
+//! the larger child's by subtraction; gains as in Chen & Guestrin (2016), "XGBoost", *KDD*, equation 7.
+
+use super::bins::{BINS, Bins};
+
+/// What bounds a tree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Leaves at most.
+    pub(crate) leaves: usize,
+    /// Sum of second derivatives that a leaf needs.
+    pub(crate) weight: f64,
+    /// Pull of leaves towards 0, in the same units.
+    pub(crate) ridge: f64,
+}
+
+/// Nodes in the order in which they were made; the first is the root.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tree {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// An inner node, or a leaf where `left` is 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) feature: u16,
+    /// Last bin that goes left.
+    pub(crate) bin: u8,
+    /// A missing value, or one that is at most this, goes left.
+    pub(crate) cut: f32,
+    pub(crate) left: u16,
+    pub(crate) right: u16,
+    /// Of a leaf: what it adds to the score.
+    pub(crate) value: f32,
+}
+
+impl Tree {
+    /// What the tree adds to the score of a row of features.
+    pub(crate) fn score(&self, row: &[f32]) -> f32 {
+        self.leaf(|node| {
+            let value = row[usize::from(node.feature)];
+            value.is_nan() || value <= node.cut
+        })
+    }
+
+    /// The same for a row of bins.
+    pub(crate) fn score_bins(&self, row: &[u8]) -> f32 {
+        self.leaf(|node| row[usize::from(node.feature)] <= node.bin)
+    }
+
+    fn leaf(&self, goes_left: impl Fn(&Node) -> bool) -> f32 {
+        let mut node = &self.nodes[0];
+        while node.left != 0 {
+            node = &self.nodes[usize::from(if goes_left(node) { node.left } else { node.right })];
+        }
+        node.value
+    }
+}
+
+/// Rows to learn from: bins of `width` features row by row, and derivatives by row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) bins: &'a [u8],
+    pub(crate) width: usize,
+    pub(crate) derivatives: &'a [[f32; 2]],
+}
+
+/// Sums of derivatives by feature and bin.
+type Histogram = Vec<[[f64; 2]; BINS]>;
+
+/// Grows a tree on `chosen` rows (reordered by it) and `features`; adds each split's gain to `gains`.
+pub(crate) fn grow(
+    rows: Rows<'_>,
+    bins: &Bins,
+    chosen: &mut [u32],
+    features: &[u16],
+    limits: Limits,
+    gains: &mut [f64],
+) -> Tree {
+    let root = Leaf::new(0, 0, chosen.len(), histogram(rows, chosen, features), features, bins, limits);
+    let mut nodes = vec![root.node(limits)];
+    let mut leaves = vec![root];
+    while leaves.len() < limits.leaves {
+        let Some(best) = best(&leaves) else { break };
+        let leaf = leaves.swap_remove(best);
+        let Some(split) = leaf.split else { break };
+        gains[usize::from(split.feature)] += split.gain;
+        let range = &mut chosen[leaf.start..leaf.end];
+        let left = partition(range, |row| {
+            rows.bins[row as usize * rows.width + usize::from(split.feature)] <= split.bin
+        });
+        let middle = leaf.start + left;
+        let (small, large) = if left * 2 <= range.len() {
+            ((leaf.start, middle), (middle, leaf.end))
+        } else {
+            ((middle, leaf.end), (leaf.start, middle))
+        };
+        let few = histogram(rows, &chosen[small.0..small.1], features);
+        let mut many = leaf.histogram;
+        for (many, few) in many.iter_mut().flatten().zip(few.iter().flatten()) {
+            many[0] -= few[0];
+            many[1] -= few[1];
+        }
+        let (left_histogram, right_histogram) = if small.0 == leaf.start { (few, many) } else { (many, few) };
+        debug_assert!(large.0 <= large.1);
+        let at = nodes.len();
+        let left = Leaf::new(at, leaf.start, middle, left_histogram, features, bins, limits);
+        let right = Leaf::new(at + 1, middle, leaf.end, right_histogram, features, bins, limits);
+        nodes.push(left.node(limits));
+        nodes.push(right.node(limits));
+        nodes[leaf.node] = Node {
+            feature: split.feature,
+            bin: split.bin,
+            cut: bins.cut(usize::from(split.feature), usize::from(split.bin)),
+            left: at as u16,
+            right: (at + 1) as u16,
+            value: 0.0,
+        };
+        leaves.push(left);
+        leaves.push(right);
+    }
+    Tree { nodes }
+}
+
+/// The leaf whose split gains most, the earliest node of equals.
+fn best(leaves: &[Leaf]) -> Option<usize> {
+    let mut best: Option<(usize, f64, usize)> = None;
+    for (index, leaf) in leaves.iter().enumerate() {
+        let Some(split) = leaf.split else { continue };
+        if best.is_none_or(|(_, gain, node)| split.gain > gain || (split.gain == gain && leaf.node < node)) {
+            best = Some((index, split.gain, leaf.node));
+        }
+    }
+    best.map(|(index, _, _)| index)
+}
+
+struct Leaf {
+    node: usize,
+    start: usize,
+    end: usize,
+    histogram: Histogram,
+    split: Option<Split>,
+    gradient: f64,
+    weight: f64,
+}
+
+#[derive(Clone, Copy)]
+struct Split {
+    feature: u16,
+    bin: u8,
+    gain: f64,
+}
+
+impl Leaf {
+    fn new(
+        node: usize,
+        start: usize,
+        end: usize,
+        histogram: Histogram,
+        features: &[u16],
+        bins: &Bins,
+        limits: Limits,
+    ) -> Leaf {
+        let (mut gradient, mut weight) = (0.0, 0.0);
+        for bin in histogram.first().into_iter().flatten() {
+            gradient += bin[0];
+            weight += bin[1];
+        }
+        let mut leaf = Leaf { node, start, end, histogram, split: None, gradient, weight };
+        if weight >= 2.0 * limits.weight {
+            leaf.split = leaf.find(features, bins, limits);
+        }
+        leaf
+    }
+
+    fn node(&self, limits: Limits) -> Node {
+        let value = -self.gradient / (self.weight + limits.ridge).max(f64::MIN_POSITIVE);
+        let value = if value.is_finite() { value.clamp(-2.0, 2.0) } else { 0.0 };
+        Node { feature: 0, bin: 0, cut: 0.0, left: 0, right: 0, value: value as f32 }
+    }
+
+    fn find(&self, features: &[u16], bins: &Bins, limits: Limits) -> Option<Split> {
+        let part = |gradient: f64, weight: f64| gradient * gradient / (weight + limits.ridge);
+        let whole = part(self.gradient, self.weight);
+        let mut best: Option<Split> = None;
+        for (feature, histogram) in features.iter().zip(&self.histogram) {
+            let (mut gradient, mut weight) = (0.0, 0.0);
+            let last = bins.count(usize::from(*feature)) - 1;
+            for (bin, sums) in histogram.iter().enumerate().take(last) {
+                gradient += sums[0];
+                weight += sums[1];
+                let rest = self.weight - weight;
+                if weight < limits.weight {
+                    continue;
+                }
+                if rest < limits.weight {
+                    break;
+                }
+                let gain = part(gradient, weight) + part(self.gradient - gradient, rest) - whole;
+                if gain > 1e-9 && best.is_none_or(|best| gain > best.gain) {
+                    best = Some(Split { feature: *feature, bin: bin as u8, gain });
+                }
+            }
+        }
+        best
+    }
+}
+
+fn histogram(rows: Rows<'_>, chosen: &[u32], features: &[u16]) -> Histogram {
+    let mut histogram = vec![[[0.0; 2]; BINS]; features.len()];
+    for row in chosen {
+        let row = *row as usize;
+        let [gradient, weight] = rows.derivatives[row].map(f64::from);
+        let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
+        for (histogram, feature) in histogram.iter_mut().zip(features) {
+            let bin = &mut histogram[usize::from(bins[usize::from(*feature)]) % BINS];
+            bin[0] += gradient;
+            bin[1] += weight;
+        }
+    }
+    histogram
+}
+
+/// Moves the rows that go left to the front, in their order (and keeps the order of the others); how many there are.
+fn partition(rows: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+    let mut others = Vec::with_capacity(rows.len());
+    let mut left = 0;
+    for at in 0..rows.len() {
+        let row = rows[at];
+        if goes_left(row) {
+            rows[left] = row;
+            left += 1;
+        } else {
+            others.push(row);
+        }
+    }
+    rows[left..].copy_from_slice(&others);
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { leaves: 8, weight: 1.0, ridge: 0.0 };
+
+    #[test]
+    fn a_step_in_one_feature_is_found_and_missing_goes_left() {
+        let values: Vec<f32> = (0..200)
+            .flat_map(|row| [(row * 7 % 11) as f32, if row % 10 == 0 { f32::NAN } else { row as f32 }])
+            .collect();
+        let target = |row: usize| {
+            if row.is_multiple_of(10) {
+                5.0
+            } else if row < 100 {
+                1.0
+            } else {
+                3.0
+            }
+        };
+        let bins = Bins::new(&values, 2);
+        let assigned = bins.assign(&values);
+        let derivatives: Vec<[f32; 2]> = (0..200).map(|row| [-target(row) as f32, 1.0]).collect();
+        let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
+        let mut chosen: Vec<u32> = (0..200).collect();
+        let mut gains = [0.0; 2];
+        let tree = grow(rows, &bins, &mut chosen, &[0, 1], LIMITS, &mut gains);
+        assert!(gains[1] > 100.0 && gains[0] < 50.0, "{gains:?}");
+        assert!((tree.score(&[0.0, f32::NAN]) - 2.0).abs() < 1e-6, "leaves are held to 2 in one step");
+        for row in 0..200 {
+            let [by_value, by_bin] = [tree.score(&values[2 * row..]), tree.score_bins(&assigned[2 * row..])];
+            assert_eq!(by_value, by_bin);
+            assert!((by_value - (target(row) as f32).min(2.0)).abs() < 0.25, "{row} {by_value}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_split_is_one_leaf() {
+        let bins = Bins::new(&[1.0; 5], 1);
+        let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
+        let tree = grow(rows, &bins, &mut [0, 1, 2, 3, 4], &[0], LIMITS, &mut [0.0]);
+        assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
+        let none = grow(rows, &bins, &mut [], &[0], LIMITS, &mut [0.0]);
+        assert_eq!(none.score(&[9.0]), 0.0);
+    }
+}
