@@ -47,6 +47,7 @@ mod function;
 mod given;
 mod key;
 mod node;
+mod parallel;
 mod planner;
 mod relation;
 mod series;
@@ -69,6 +70,7 @@ pub use function::{
     Call, Function, Operator, PanelOperator, PlanContext, Registry, SeriesCatalog, SeriesOperator,
     SeriesSpec, TableFunction,
 };
+pub use parallel::{Run, for_each, in_order};
 pub use relation::{Binding, RelationCall, RelationExec, RelationFunction, RelationOperator};
 pub use series::{MAX_POINTS, Series};
 pub use signature::{Argument, Kind, Signature};

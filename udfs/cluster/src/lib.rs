@@ -53,7 +53,6 @@ pub use kmeans::{KMeans, MOST_CLUSTERS, kmeans};
 pub use label::labels;
 pub use names::{Method, Missing, Standardize, Transform, UnknownName};
 pub use optics::{OPTICS_ROWS, Ordering, optics};
-pub use parallel::{Run, in_order};
 pub use points::{LARGEST_COORDINATE, Points};
 pub use prepare::{CATEGORIES, Column, MOST_COLUMNS, Preparation, Prepared, RowStatus, prepare};
 pub use profile::{FeatureProfile, Profile, profile};
@@ -61,6 +60,7 @@ pub use saved::SavedCentroids;
 pub use silhouette::{
     EXACT_ROWS, SAMPLE_ROWS, SilhouetteKind, exact as silhouettes, mean as mean_silhouette,
 };
+pub use smartsneaks_table_function::{Run, in_order};
 pub use validity::{Validity, validity};
 pub use vocabulary::{Meaning, meaning};
 pub use ward::{Dendrogram, Merge, WARD_ROWS, ward};

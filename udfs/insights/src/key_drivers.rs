@@ -3,11 +3,11 @@
 use crate::error::InsightError;
 use crate::explain::explain;
 use crate::insight::{Figures, Insight};
-use crate::parallel::Run;
 use crate::redundancy::prune;
 use crate::search::{MOST_COMBINED, Segment, search};
 use crate::sums::Sums;
 use crate::table::{Metric, Table};
+use smartsneaks_table_function::Run;
 
 /// What to look for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -137,8 +137,8 @@ fn insight(table: &Table, segment: &Segment, figures: Figures, all: &Sums) -> In
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parallel::in_order;
     use crate::table::Dimension;
+    use smartsneaks_table_function::in_order;
 
     /// Two cities, two brands; Chennai sells Nike only.
     struct Shop {

@@ -8,9 +8,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::InsightError;
-use crate::parallel::{Run, for_each};
 use crate::sums::Sums;
 use crate::table::Table;
+use smartsneaks_table_function::{Run, for_each};
 
 /// The most segments that are kept.
 pub const MOST_SEGMENTS: usize = 1_000_000;
@@ -231,8 +231,8 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parallel::in_order;
     use crate::table::{Dimension, Metric};
+    use smartsneaks_table_function::in_order;
     use std::collections::BTreeMap;
 
     /// Every combination of up to three dimensions, by looking at each row.

@@ -59,7 +59,10 @@ impl ForecastOperator {
         let (positions, prepared): (Vec<usize>, Vec<PreparedSeries>) =
             chosen.iter().zip(prepared).filter_map(|(at, series)| Some((*at, series?))).unzip();
         workers.check()?;
-        let model = train(&prepared, &request).map_err(internal)?;
+        let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
+        let model = train(&prepared, &request, &run);
+        workers.check()?;
+        let model = model.map_err(internal)?;
         let detail = say(model.report(), self.horizon);
         let name = match model.report().method {
             PanelMethod::Local => "panel_local",

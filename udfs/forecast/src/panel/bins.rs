@@ -1,5 +1,10 @@
 //! Features as small whole numbers: which of at most 62 intervals a value lies in.
 
+use smartsneaks_table_function::{Run, for_each};
+
+/// Rows of a job.
+const PIECE: usize = 8_192;
+
 /// Bins of a feature: 0 for a missing value, then one an interval.
 pub(crate) const BINS: usize = 64;
 
@@ -39,14 +44,18 @@ impl Bins {
     }
 
     /// The bin of every value, row by row.
-    pub(crate) fn assign(&self, rows: &[f32]) -> Vec<u8> {
+    pub(crate) fn assign(&self, rows: &[f32], run: Run<'_>) -> Vec<u8> {
         let width = self.cuts.len().max(1);
-        let mut bins = Vec::with_capacity(rows.len());
-        for row in rows.chunks_exact(width) {
-            bins.extend(row.iter().zip(&self.cuts).map(|(value, cuts)| {
-                if value.is_nan() { 0 } else { 1 + cuts.partition_point(|cut| cut < value) as u8 }
-            }));
-        }
+        let mut bins = vec![0; rows.len()];
+        let mut pieces: Vec<&mut [u8]> = bins.chunks_mut(width * PIECE).collect();
+        for_each(run, &mut pieces, |piece, bins| {
+            let rows = rows[piece * width * PIECE..].chunks_exact(width);
+            for (row, bins) in rows.zip(bins.chunks_exact_mut(width)) {
+                for ((value, cuts), bin) in row.iter().zip(&self.cuts).zip(bins) {
+                    *bin = if value.is_nan() { 0 } else { 1 + cuts.partition_point(|cut| cut < value) as u8 };
+                }
+            }
+        });
         bins
     }
 }
@@ -69,6 +78,7 @@ fn cuts(sorted: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smartsneaks_table_function::in_order;
 
     #[test]
     fn values_fall_between_their_cuts() {
@@ -76,7 +86,7 @@ mod tests {
             .flat_map(|row| [row as f32, if row % 3 == 0 { f32::NAN } else { (row % 2) as f32 }])
             .collect();
         let bins = Bins::new(&rows, 2);
-        let assigned = bins.assign(&rows);
+        let assigned = bins.assign(&rows, &in_order);
         assert!(assigned.iter().all(|bin| usize::from(*bin) < BINS));
         assert_eq!((bins.count(1), assigned[1]), (3, 0));
         for (row, bin) in rows.chunks_exact(2).zip(assigned.chunks_exact(2)) {
@@ -90,6 +100,6 @@ mod tests {
     fn constants_and_nothing_have_no_cuts() {
         assert_eq!(Bins::new(&[2.0; 10], 1).count(0), 2);
         assert_eq!(Bins::new(&[], 1).count(0), 2);
-        assert_eq!(Bins::new(&[f32::NAN; 4], 1).assign(&[f32::NAN]), [0]);
+        assert_eq!(Bins::new(&[f32::NAN; 4], 1).assign(&[f32::NAN], &in_order), [0]);
     }
 }

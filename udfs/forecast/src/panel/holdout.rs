@@ -1,5 +1,7 @@
 //! Local or global: which forecasts the last days of the series better, made without them.
 
+use smartsneaks_table_function::Run;
+
 use super::band::{self, Outcome};
 use super::boost::{Boost, TREES, Table};
 use super::features::Features;
@@ -75,7 +77,12 @@ pub(crate) struct Holdout {
 
 /// Holds the last `horizon` days of every series out, learns from the rest and compares. Without `global`, only local
 /// models are looked at.
-pub(crate) fn judge(series: &[PreparedSeries], request: &PanelRequest, global: bool) -> Holdout {
+pub(crate) fn judge(
+    series: &[PreparedSeries],
+    request: &PanelRequest,
+    global: bool,
+    run: Run<'_>,
+) -> Holdout {
     let held = request.horizon;
     let pool = Pool::new(series, held);
     let features = Features::new(series, held, request);
@@ -103,8 +110,8 @@ pub(crate) fn judge(series: &[PreparedSeries], request: &PanelRequest, global: b
         });
     }
     let boost = if global && !judged.is_empty() {
-        let rows = sample::draw_rows(series, held, &features, &pool, held, request.seed);
-        Boost::learn(&rows, Some(&table), TREES, request.seed).0
+        let rows = sample::draw_rows(series, held, &features, &pool, held, request.seed, run);
+        Boost::learn(&rows, Some(&table), TREES, request.seed, run).0
     } else {
         Boost::default()
     };

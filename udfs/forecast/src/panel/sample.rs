@@ -1,5 +1,7 @@
 //! Rows to learn from: a draw of (series, origin, day ahead) from all there are.
 
+use smartsneaks_table_function::{Run, for_each};
+
 use super::boost::Table;
 use super::draw;
 use super::features::Features;
@@ -9,6 +11,8 @@ use super::series::PreparedSeries;
 
 /// Rows at most, about; memory is some 250 bytes a row.
 const ROWS: usize = 200_000;
+/// Series of a job.
+const PIECE: usize = 16;
 /// Days back from the end that rows are drawn from.
 const REACH: usize = 1_100;
 /// The part of a series' rows that it may at most be drawn for, in rows a day.
@@ -25,9 +29,33 @@ pub(crate) fn draw_rows(
     pool: &Pool,
     horizon: usize,
     seed: u64,
+    run: Run<'_>,
 ) -> Table {
-    let mut table = Table { width: features.width(), ..Table::default() };
     let share = ROWS.div_ceil(series.len().max(1));
+    let empty = || Table { width: features.width(), ..Table::default() };
+    let mut pieces: Vec<Table> = series.chunks(PIECE).map(|_| empty()).collect();
+    for_each(run, &mut pieces, |piece, table| {
+        let series = series.iter().skip(piece * PIECE).take(PIECE);
+        draw_piece(series, held, features, pool, (horizon, share, seed), table);
+    });
+    let mut table = empty();
+    for piece in pieces {
+        table.features.extend(piece.features);
+        table.values.extend(piece.values);
+        table.starts.extend(piece.starts);
+        table.weights.extend(piece.weights);
+    }
+    table
+}
+
+fn draw_piece<'a>(
+    series: impl Iterator<Item = &'a PreparedSeries>,
+    held: usize,
+    features: &Features,
+    pool: &Pool,
+    (horizon, share, seed): (usize, usize, u64),
+    table: &mut Table,
+) {
     for series in series {
         let cut = series.values.len().saturating_sub(held);
         let first = (series.launch + FIRST).max(cut.saturating_sub(REACH));
@@ -44,10 +72,9 @@ pub(crate) fn draw_rows(
             let Some(origin) = (target + 1).checked_sub(step).filter(|origin| *origin >= first) else {
                 continue;
             };
-            push(&mut table, features, series, &profile, pool, (origin, target), weight);
+            push(table, features, series, &profile, pool, (origin, target), weight);
         }
     }
-    table
 }
 
 /// How much a row of the series counts: less where demand varies more than counts do.

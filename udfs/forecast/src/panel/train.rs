@@ -1,5 +1,7 @@
 //! From a panel to a model of it, and from that to forecasts.
 
+use smartsneaks_table_function::Run;
+
 use crate::forecast::Point;
 use crate::unforecastable::Unforecastable;
 
@@ -54,14 +56,18 @@ pub struct PanelForecast {
     pub method: PanelMethod,
 }
 
-/// Learns from all series of a panel, given in the order of their positions. Deterministic, on one thread.
+/// Learns from all series of a panel, given in the order of their positions. The same bits whatever `run` does.
 ///
 /// With fewer than 50 series and no covariates only local models are used. Time is bounded by the rows that are drawn
 /// (200,000, twice) plus some 50 µs a series; memory by about 100 MB plus the series.
 ///
 /// # Errors
 /// `InvalidRequest` where there is no series, or they differ in their number of codes, of covariates or in horizon.
-pub fn train(series: &[PreparedSeries], request: &PanelRequest) -> Result<PanelModel, Unforecastable> {
+pub fn train(
+    series: &[PreparedSeries],
+    request: &PanelRequest,
+    run: Run<'_>,
+) -> Result<PanelModel, Unforecastable> {
     let Some(first) = series.first() else {
         return Err(Unforecastable::InvalidRequest("a panel needs at least one series"));
     };
@@ -75,7 +81,7 @@ pub fn train(series: &[PreparedSeries], request: &PanelRequest) -> Result<PanelM
         ));
     }
     let global = series.len() >= MANY || first.covariate_count() > 0;
-    let judged = holdout::judge(series, request, global);
+    let judged = holdout::judge(series, request, global, run);
     let untried = judged.series == 0 && global;
     let method = if untried { PanelMethod::Global } else { judged.method };
     let trees = if untried { UNTRIED } else { judged.trees };
@@ -85,8 +91,8 @@ pub fn train(series: &[PreparedSeries], request: &PanelRequest) -> Result<PanelM
     let mut boost = Boost::default();
     let mut importance = Vec::new();
     if method != PanelMethod::Local {
-        let rows = sample::draw_rows(series, 0, &features, &pool, request.horizon, request.seed);
-        let (learned, gains) = Boost::learn(&rows, None, trees, request.seed);
+        let rows = sample::draw_rows(series, 0, &features, &pool, request.horizon, request.seed, run);
+        let (learned, gains) = Boost::learn(&rows, None, trees, request.seed, run);
         let total: f64 = gains.iter().sum();
         importance = features.names().into_iter().zip(gains.iter().map(|gain| gain / total)).collect();
         importance.retain(|(_, share)| *share > 0.0);
@@ -174,6 +180,7 @@ mod tests {
     use super::*;
     use crate::fixtures::Noise;
     use crate::panel::{BadPanelModel, Series, prepare};
+    use smartsneaks_table_function::{Workers, in_order};
 
     /// Sixty series of counts over 300 days and a week ahead, three times as many on promoted days; the last is new.
     fn panel() -> (Vec<PreparedSeries>, PanelRequest) {
@@ -203,7 +210,7 @@ mod tests {
     #[test]
     fn promotions_are_learned_across_the_panel() {
         let (series, request) = panel();
-        let model = train(&series, &request).unwrap();
+        let model = train(&series, &request, &in_order).unwrap();
         assert_ne!(model.report().method, PanelMethod::Local);
         let scores = &model.report().scores;
         assert!(scores[1].rmsse < 0.95 * scores[2].rmsse, "{scores:?}");
@@ -224,8 +231,11 @@ mod tests {
     #[test]
     fn a_stored_model_forecasts_the_same_and_damage_is_noticed() {
         let (series, request) = panel();
-        let model = train(&series, &request).unwrap();
-        assert_eq!(model, train(&series, &request).unwrap());
+        let model = train(&series, &request, &in_order).unwrap();
+        assert_eq!(model, train(&series, &request, &in_order).unwrap());
+        let workers = Workers::new(3);
+        let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
+        assert_eq!(model, train(&series, &request, &run).unwrap());
         let bytes = model.to_bytes();
         let read = PanelModel::from_bytes(&bytes).unwrap();
         assert_eq!(read, model);
@@ -263,7 +273,7 @@ mod tests {
             })
             .collect();
         for panel in [&prepared[..], &prepared[..1], &prepared[2..3]] {
-            let model = train(panel, &request).unwrap();
+            let model = train(panel, &request, &in_order).unwrap();
             assert_eq!(PanelModel::from_bytes(&model.to_bytes()).as_ref(), Ok(&model));
             for series in &prepared {
                 for point in model.predict(series, 0.99).unwrap().points {
@@ -272,7 +282,7 @@ mod tests {
                 }
             }
         }
-        assert!(train(&[], &request).is_err());
-        assert!(train(&prepared, &PanelRequest { horizon: 4, ..request }).is_err());
+        assert!(train(&[], &request, &in_order).is_err());
+        assert!(train(&prepared, &PanelRequest { horizon: 4, ..request }, &in_order).is_err());
     }
 }

@@ -3,6 +3,8 @@
 //! Ke et al. (2017), "LightGBM: a highly efficient gradient boosting decision tree", *NIPS*: histograms of derivatives,
 //! the larger child's by subtraction; gains as in Chen & Guestrin (2016), "XGBoost", *KDD*, equation 7.
 
+use smartsneaks_table_function::{Run, for_each};
+
 use super::bins::{BINS, Bins};
 
 /// What bounds a tree.
@@ -78,8 +80,9 @@ pub(crate) fn grow(
     features: &[u16],
     limits: Limits,
     gains: &mut [f64],
+    run: Run<'_>,
 ) -> Tree {
-    let root = Leaf::new(0, 0, chosen.len(), histogram(rows, chosen, features), features, bins, limits);
+    let root = Leaf::new(0, 0, chosen.len(), histogram(rows, chosen, features, run), features, bins, limits);
     let mut nodes = vec![root.node(limits)];
     let mut leaves = vec![root];
     while leaves.len() < limits.leaves {
@@ -97,7 +100,7 @@ pub(crate) fn grow(
         } else {
             ((middle, leaf.end), (leaf.start, middle))
         };
-        let few = histogram(rows, &chosen[small.0..small.1], features);
+        let few = histogram(rows, &chosen[small.0..small.1], features, run);
         let mut many = leaf.histogram;
         for (many, few) in many.iter_mut().flatten().zip(few.iter().flatten()) {
             many[0] -= few[0];
@@ -208,18 +211,33 @@ impl Leaf {
     }
 }
 
-fn histogram(rows: Rows<'_>, chosen: &[u32], features: &[u16]) -> Histogram {
+/// Sums of small nodes take less time than a thread does to start.
+const WORTH_THREADS: usize = 200_000;
+/// Jobs that the features of a large node are cut into.
+const GROUPS: usize = 4;
+
+fn histogram(rows: Rows<'_>, chosen: &[u32], features: &[u16], run: Run<'_>) -> Histogram {
     let mut histogram = vec![[[0.0; 2]; BINS]; features.len()];
-    for row in chosen {
-        let row = *row as usize;
-        let [gradient, weight] = rows.derivatives[row].map(f64::from);
-        let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
-        for (histogram, feature) in histogram.iter_mut().zip(features) {
-            let bin = &mut histogram[usize::from(bins[usize::from(*feature)]) % BINS];
-            bin[0] += gradient;
-            bin[1] += weight;
+    let sum = |histogram: &mut [[[f64; 2]; BINS]], features: &[u16]| {
+        for row in chosen {
+            let row = *row as usize;
+            let [gradient, weight] = rows.derivatives[row].map(f64::from);
+            let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
+            for (histogram, feature) in histogram.iter_mut().zip(features) {
+                let bin = &mut histogram[usize::from(bins[usize::from(*feature)]) % BINS];
+                bin[0] += gradient;
+                bin[1] += weight;
+            }
         }
+    };
+    if chosen.len() * features.len() < WORTH_THREADS {
+        sum(&mut histogram, features);
+        return histogram;
     }
+    // By features, not by rows: each sum is taken in the order of the rows whoever takes it.
+    let group = features.len().div_ceil(GROUPS);
+    let mut groups: Vec<_> = histogram.chunks_mut(group).zip(features.chunks(group)).collect();
+    for_each(run, &mut groups, |_, (histogram, features)| sum(histogram, features));
     histogram
 }
 
@@ -243,6 +261,7 @@ fn partition(rows: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smartsneaks_table_function::in_order;
 
     const LIMITS: Limits = Limits { leaves: 8, weight: 1.0, ridge: 0.0 };
 
@@ -261,12 +280,12 @@ mod tests {
             }
         };
         let bins = Bins::new(&values, 2);
-        let assigned = bins.assign(&values);
+        let assigned = bins.assign(&values, &in_order);
         let derivatives: Vec<[f32; 2]> = (0..200).map(|row| [-target(row) as f32, 1.0]).collect();
         let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
         let mut chosen: Vec<u32> = (0..200).collect();
         let mut gains = [0.0; 2];
-        let tree = grow(rows, &bins, &mut chosen, &[0, 1], LIMITS, &mut gains);
+        let tree = grow(rows, &bins, &mut chosen, &[0, 1], LIMITS, &mut gains, &in_order);
         assert!(gains[1] > 100.0 && gains[0] < 50.0, "{gains:?}");
         assert!((tree.score(&[0.0, f32::NAN]) - 2.0).abs() < 1e-6, "leaves are held to 2 in one step");
         for row in 0..200 {
@@ -280,9 +299,9 @@ mod tests {
     fn nothing_to_split_is_one_leaf() {
         let bins = Bins::new(&[1.0; 5], 1);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
-        let tree = grow(rows, &bins, &mut [0, 1, 2, 3, 4], &[0], LIMITS, &mut [0.0]);
+        let tree = grow(rows, &bins, &mut [0, 1, 2, 3, 4], &[0], LIMITS, &mut [0.0], &in_order);
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
-        let none = grow(rows, &bins, &mut [], &[0], LIMITS, &mut [0.0]);
+        let none = grow(rows, &bins, &mut [], &[0], LIMITS, &mut [0.0], &in_order);
         assert_eq!(none.score(&[9.0]), 0.0);
     }
 }
