@@ -6,5 +6,6 @@
 mod doors;
 mod explain;
 mod limits;
+mod reference;
 mod slt;
 mod truth;

@@ -53,7 +53,7 @@ async fn other_seeds_equal_their_truth() {
         let raw = dir.path().join("data/raw");
         smartsneaks_generate::generate(&Options::new(4_000, 200, seed, &raw), &mut |_| {}).unwrap();
         let repository = repository();
-        for folder in ["data/reference", "sql"] {
+        for folder in ["data/reference", "sql", "udfs/sql"] {
             copy(&repository.join(folder), &dir.path().join(folder));
         }
         std::fs::copy(repository.join("smartsneaks.toml"), dir.path().join("smartsneaks.toml")).unwrap();

@@ -9,7 +9,9 @@ use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, cast, lit};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, Spanned, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, Ident, ObjectName, Query, Spanned, TableAlias, TableFactor,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::argument::{Arguments, constant, parameter_type, type_placeholders};
@@ -65,7 +67,8 @@ impl RelationPlanner for TableFunctionPlanner {
             TableFactor::Table { version: Some(_), .. } | TableFactor::Table { sample: Some(_), .. } => {
                 return Err(fault("a version or sample belongs to the table inside the parentheses"));
             }
-            TableFactor::Table { alias, .. } => alias.clone(),
+            // As in PostgreSQL the rows are called after the function: forecast.sku, JOIN … USING.
+            TableFactor::Table { alias, .. } => alias.clone().or_else(|| Some(called(name))),
             _ => return Err(fault("LATERAL is not supported: give an array of keys, '*' or a sub-query")),
         };
         let given = Given::read(signature, arguments)?;
@@ -77,6 +80,12 @@ impl RelationPlanner for TableFunctionPlanner {
         };
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
+}
+
+/// The alias of a call that has none.
+fn called(name: &ObjectName) -> TableAlias {
+    let name = function_name(name).unwrap_or_default();
+    TableAlias { explicit: true, name: Ident::with_quote('"', name), columns: Vec::new(), at: None }
 }
 
 /// One call being planned.

@@ -365,5 +365,5 @@ async fn changes_and_cycles_are_found() {
     let sql = "SELECT * FROM seasonality((SELECT date, CASE WHEN date_part('dow', date) IN (0, 6) THEN 16 ELSE 10 \
                END + date_part('day', date) % 4 AS qty FROM sku_city_daily WHERE sku = 'SKU1' AND city = 'Chennai'))";
     let batch = rows(sql).await;
-    assert_eq!((cell(&batch, "period", 0), cell(&batch, "significant", 0)), ("7".into(), "true".into()));
+    assert_eq!((cell(&batch, "period", 0), cell(&batch, "status", 0)), ("7".into(), "ok".into()));
 }

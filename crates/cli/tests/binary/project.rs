@@ -22,7 +22,7 @@ pub(crate) struct Project {
 impl Project {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for folder in ["sql", "data/reference"] {
+        for folder in ["sql", "udfs/sql", "data/reference"] {
             copy(&repository().join(folder), &dir.path().join(folder));
         }
         std::fs::copy(repository().join("smartsneaks.toml"), dir.path().join("smartsneaks.toml")).unwrap();

@@ -117,3 +117,24 @@ async fn parameters_need_the_extended_protocol() {
     let replies = raw.query("SELECT $1::int").await;
     assert_eq!(replies[0].field('C').as_deref(), Some("42P02"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_have_postgresqls_names_even_equal_ones() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let messages = client.simple_query("SELECT count(*), 1, 1, 'x'::text, 2 AS n, 3 AS n").await.unwrap();
+    let Some(SimpleQueryMessage::Row(row)) =
+        messages.into_iter().find(|message| matches!(message, SimpleQueryMessage::Row(_)))
+    else {
+        panic!("no row")
+    };
+    let names: Vec<&str> = row.columns().iter().map(|column| column.name()).collect();
+    assert_eq!(names, ["count", "?column?", "?column?", "text", "n", "n"]);
+    let values: Vec<Option<&str>> = (0..6).map(|at| row.get(at)).collect();
+    assert_eq!(values, [Some("1"), Some("1"), Some("1"), Some("x"), Some("2"), Some("3")]);
+    // The same once it is prepared.
+    let prepared = client.prepare("SELECT sum(x), sum(x) FROM generate_series(1, 3) AS s(x)").await.unwrap();
+    let names: Vec<&str> = prepared.columns().iter().map(|column| column.name()).collect();
+    assert_eq!(names, ["sum", "sum"]);
+    assert_eq!(client.query_one(&prepared, &[]).await.unwrap().get::<_, i64>(1), 6);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray, new_null_array};
+use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
@@ -18,9 +18,9 @@ use crate::unforecastable::Unforecastable;
 const SIGNATURE: Signature = Signature {
     name: "seasonality",
     aliases: &[],
-    description: "Says which cycles each series has and how strong they are: one row a cycle, the strongest first, \
-                  searched in the autocorrelation up to 512 steps.",
-    example: "SELECT period, strength, significant FROM seasonality((SELECT date, revenue FROM daily_brand_sales))",
+    description: "Says which cycles each series has and how strong they are: one row a cycle that chance does not \
+                  explain, the strongest first, searched in the autocorrelation up to 512 steps.",
+    example: "SELECT period, strength, autocorrelation FROM seasonality((SELECT date, revenue FROM daily_brand_sales))",
     arguments: &[
         Argument::SERIES,
         Argument::DATA_COL,
@@ -46,7 +46,6 @@ impl TableFunction for SeasonalityFunction {
             Field::new("period", DataType::Int32, true),
             Field::new("strength", DataType::Float64, true),
             Field::new("autocorrelation", DataType::Float64, true),
-            Field::new("significant", DataType::Boolean, true),
             Field::new("trend_strength", DataType::Float64, true),
             Field::new("status", DataType::Utf8, false),
             Field::new("status_detail", DataType::Utf8, true),
@@ -70,7 +69,9 @@ type Found = (Vec<Season>, f64, Frequency);
 impl SeasonalityOperator {
     fn find(&self, series: &Series) -> Result<Found, Unforecastable> {
         let regular = regularise(&series.times, &series.values, self.frequency, series.until)?;
-        let found = seasonality(&regular.values, &[]);
+        let mut found = seasonality(&regular.values, &[]);
+        // A peak that chance explains is no cycle, however well it can be fitted.
+        found.seasons.retain(|season| season.significant);
         Ok((found.seasons, found.trend_strength, regular.frequency()))
     }
 }
@@ -94,7 +95,6 @@ impl SeriesOperator for SeasonalityOperator {
             Arc::new(Int32Array::from_iter_values(seasons.iter().map(|season| season.period as i32))),
             Arc::new(Float64Array::from_iter_values(seasons.iter().map(|season| season.strength))),
             Arc::new(Float64Array::from_iter_values(seasons.iter().map(|season| season.autocorrelation))),
-            Arc::new(BooleanArray::from(seasons.iter().map(|season| season.significant).collect::<Vec<_>>())),
             Arc::new(Float64Array::from(vec![trend; rows])),
             Arc::new(StringArray::from(vec!["ok"; rows])),
             new_null_array(&DataType::Utf8, rows),
