@@ -19,18 +19,17 @@ pub(crate) struct Bins {
 
 impl Bins {
     /// Cuts at even quantiles of each of `width` features, from `rows` (row by row; NaN is missing).
-    pub(crate) fn new(rows: &[f32], width: usize) -> Bins {
+    pub(crate) fn new(rows: &[f32], width: usize, run: Run<'_>) -> Bins {
         let count = rows.len() / width.max(1);
         let stride = count.div_ceil(SAMPLE).max(1);
-        let cuts = (0..width)
-            .map(|feature| {
-                let column = rows.iter().skip(feature).step_by(width * stride);
-                let mut values: Vec<f32> = column.copied().filter(|value| !value.is_nan()).collect();
-                values.sort_unstable_by(f32::total_cmp);
-                cuts(&values)
-            })
-            .collect();
-        Bins { cuts }
+        let mut of_features = vec![Vec::new(); width];
+        for_each(run, &mut of_features, |feature, found| {
+            let column = rows.iter().skip(feature).step_by(width * stride);
+            let mut values: Vec<f32> = column.copied().filter(|value| !value.is_nan()).collect();
+            values.sort_unstable_by(f32::total_cmp);
+            *found = cuts(&values);
+        });
+        Bins { cuts: of_features }
     }
 
     /// The cut to the right of a bin: values of all bins up to this one are at most it.
@@ -85,7 +84,7 @@ mod tests {
         let rows: Vec<f32> = (0..2000)
             .flat_map(|row| [row as f32, if row % 3 == 0 { f32::NAN } else { (row % 2) as f32 }])
             .collect();
-        let bins = Bins::new(&rows, 2);
+        let bins = Bins::new(&rows, 2, &in_order);
         let assigned = bins.assign(&rows, &in_order);
         assert!(assigned.iter().all(|bin| usize::from(*bin) < BINS));
         assert_eq!((bins.count(1), assigned[1]), (3, 0));
@@ -98,8 +97,8 @@ mod tests {
 
     #[test]
     fn constants_and_nothing_have_no_cuts() {
-        assert_eq!(Bins::new(&[2.0; 10], 1).count(0), 2);
-        assert_eq!(Bins::new(&[], 1).count(0), 2);
-        assert_eq!(Bins::new(&[f32::NAN; 4], 1).assign(&[f32::NAN], &in_order), [0]);
+        assert_eq!(Bins::new(&[2.0; 10], 1, &in_order).count(0), 2);
+        assert_eq!(Bins::new(&[], 1, &in_order).count(0), 2);
+        assert_eq!(Bins::new(&[f32::NAN; 4], 1, &in_order).assign(&[f32::NAN], &in_order), [0]);
     }
 }

@@ -35,6 +35,16 @@ pub(crate) struct Table {
     pub(crate) weights: Vec<f32>,
 }
 
+impl Table {
+    /// Adds the rows of another.
+    pub(crate) fn append(&mut self, other: Table) {
+        self.features.extend(other.features);
+        self.values.extend(other.values);
+        self.starts.extend(other.starts);
+        self.weights.extend(other.weights);
+    }
+}
+
 /// A sum of trees.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Boost {
@@ -57,10 +67,10 @@ impl Boost {
         run: Run<'_>,
     ) -> (Boost, Vec<f64>) {
         let (width, count) = (table.width, table.values.len());
-        let bins = Bins::new(&table.features, width);
+        let bins = Bins::new(&table.features, width, run);
         let assigned = bins.assign(&table.features, run);
         let mut scores: Vec<f64> = table.starts.iter().map(|start| f64::from(*start)).collect();
-        let mut held = held.map(Held::new);
+        let mut held = held.map(|table| Held::new(table, run));
         let mut derivatives = vec![[0.0_f32; 2]; count];
         let mut gains = vec![0.0; width];
         let mut boost = Boost::default();
@@ -91,7 +101,7 @@ impl Boost {
             });
             boost.trees.push(tree);
             if let Some(held) = &mut held
-                && held.is_done(&boost)
+                && held.is_done(&boost, run)
             {
                 break;
             }
@@ -123,30 +133,36 @@ struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    fn new(table: &'a Table) -> Held<'a> {
+    fn new(table: &'a Table, run: Run<'_>) -> Held<'a> {
         let scores = table.starts.iter().map(|start| f64::from(*start)).collect();
         let mut held = Held { table, scores, seen: 0, best: 0, least: 0.0 };
-        held.least = held.loss();
+        held.least = held.add(&[], run);
         held
     }
 
-    fn loss(&self) -> f64 {
-        let rows = self.scores.iter().zip(&self.table.values).zip(&self.table.weights);
-        rows.map(|((score, value), weight)| f64::from(*weight) * tweedie::loss(f64::from(*value), *score))
-            .sum()
+    /// Adds what trees say to the scores; the loss after that. Summed piece by piece, whoever does a piece.
+    fn add(&mut self, trees: &[Tree], run: Run<'_>) -> f64 {
+        let table = self.table;
+        let mut pieces: Vec<_> = self.scores.chunks_mut(PIECE).map(|scores| (scores, 0.0)).collect();
+        for_each(run, &mut pieces, |piece, (scores, loss)| {
+            let first = piece * PIECE;
+            let rows = table.features[first * table.width..].chunks_exact(table.width);
+            let seen = table.values[first..].iter().zip(&table.weights[first..]);
+            for ((score, row), (value, weight)) in scores.iter_mut().zip(rows).zip(seen) {
+                *score += trees.iter().map(|tree| f64::from(RATE * tree.score(row))).sum::<f64>();
+                *loss += f64::from(*weight) * tweedie::loss(f64::from(*value), *score);
+            }
+        });
+        pieces.iter().map(|(_, loss)| loss).sum()
     }
 
     /// Looks every few trees; whether it has been long enough without gain.
-    fn is_done(&mut self, boost: &Boost) -> bool {
+    fn is_done(&mut self, boost: &Boost, run: Run<'_>) -> bool {
         if !boost.trees.len().is_multiple_of(LOOK) {
             return false;
         }
-        for (score, row) in self.scores.iter_mut().zip(self.table.features.chunks_exact(self.table.width)) {
-            *score +=
-                boost.trees[self.seen..].iter().map(|tree| f64::from(RATE * tree.score(row))).sum::<f64>();
-        }
+        let loss = self.add(&boost.trees[self.seen..], run);
         self.seen = boost.trees.len();
-        let loss = self.loss();
         if loss < self.least {
             (self.least, self.best) = (loss, self.seen);
         }

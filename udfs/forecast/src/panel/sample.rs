@@ -11,6 +11,8 @@ use super::series::PreparedSeries;
 
 /// Rows at most, about; memory is some 250 bytes a row.
 const ROWS: usize = 200_000;
+/// Rows of a series at most: beyond, a small panel took four times as long and was within 0.6% as accurate.
+const A_SERIES: usize = 300;
 /// Series of a job.
 const PIECE: usize = 16;
 /// Days back from the end that rows are drawn from.
@@ -31,7 +33,7 @@ pub(crate) fn draw_rows(
     seed: u64,
     run: Run<'_>,
 ) -> Table {
-    let share = ROWS.div_ceil(series.len().max(1));
+    let share = ROWS.div_ceil(series.len().max(1)).min(A_SERIES);
     let empty = || Table { width: features.width(), ..Table::default() };
     let mut pieces: Vec<Table> = series.chunks(PIECE).map(|_| empty()).collect();
     for_each(run, &mut pieces, |piece, table| {
@@ -39,12 +41,7 @@ pub(crate) fn draw_rows(
         draw_piece(series, held, features, pool, (horizon, share, seed), table);
     });
     let mut table = empty();
-    for piece in pieces {
-        table.features.extend(piece.features);
-        table.values.extend(piece.values);
-        table.starts.extend(piece.starts);
-        table.weights.extend(piece.weights);
-    }
+    pieces.into_iter().for_each(|piece| table.append(piece));
     table
 }
 

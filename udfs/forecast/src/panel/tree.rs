@@ -212,7 +212,7 @@ impl Leaf {
 }
 
 /// Sums of small nodes take less time than a thread does to start.
-const WORTH_THREADS: usize = 200_000;
+const WORTH_THREADS: usize = 100_000;
 /// Jobs that the features of a large node are cut into.
 const GROUPS: usize = 4;
 
@@ -279,7 +279,7 @@ mod tests {
                 3.0
             }
         };
-        let bins = Bins::new(&values, 2);
+        let bins = Bins::new(&values, 2, &in_order);
         let assigned = bins.assign(&values, &in_order);
         let derivatives: Vec<[f32; 2]> = (0..200).map(|row| [-target(row) as f32, 1.0]).collect();
         let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn nothing_to_split_is_one_leaf() {
-        let bins = Bins::new(&[1.0; 5], 1);
+        let bins = Bins::new(&[1.0; 5], 1, &in_order);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
         let tree = grow(rows, &bins, &mut [0, 1, 2, 3, 4], &[0], LIMITS, &mut [0.0], &in_order);
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
