@@ -12,10 +12,20 @@ use smartsneaks_etl::model::Models;
 use smartsneaks_table_function::{Function, Kind, Signature};
 use smartsneaks_tests::{demo, repository};
 
+type Family = (&'static str, Vec<Function>, Vec<(&'static str, &'static str)>);
+
 /// The folder of each family of functions, and a call of each function over rows, whose result columns depend on it.
-fn families() -> Vec<(&'static str, Vec<Function>, Vec<(&'static str, &'static str)>)> {
+fn families() -> Vec<Family> {
     vec![
         ("forecast", smartsneaks_forecast::functions().into_iter().map(Function::from).collect(), vec![]),
+        (
+            "anomaly",
+            smartsneaks_anomaly::functions(),
+            vec![(
+                "detect_anomalies",
+                "detect_anomalies((SELECT date, orders FROM city_daily_metrics), feature_cols => ARRAY['orders'])",
+            )],
+        ),
         (
             "cluster",
             smartsneaks_cluster::functions(),

@@ -93,7 +93,10 @@ pub fn built_in(name: &str) -> bool {
 /// The table functions that are built in.
 fn functions() -> Registry {
     let forecast = smartsneaks_forecast::functions().into_iter().map(Function::from);
-    let functions = forecast.chain(smartsneaks_cluster::functions()).chain(smartsneaks_insights::functions());
+    let functions = forecast
+        .chain(smartsneaks_anomaly::functions())
+        .chain(smartsneaks_cluster::functions())
+        .chain(smartsneaks_insights::functions());
     Registry::new(functions)
 }
 

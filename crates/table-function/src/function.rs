@@ -57,6 +57,8 @@ pub struct Call {
     pub arguments: Arguments,
     /// Type of the time column.
     pub time: DataType,
+    /// Name of the value column, for sentences.
+    pub value: String,
     /// The warehouse version that the statement reads.
     pub version: i64,
 }

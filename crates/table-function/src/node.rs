@@ -112,10 +112,11 @@ impl UserDefinedLogicalNodeCore for SeriesNode {
     }
 
     /// Conditions on id columns choose whole series and may go below, unless a key's announcement has to meet all
-    /// series of the key.
+    /// series of the key, or series learn from each other: WHERE chooses rows and must not change them.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        let free =
-            if self.shape.partition_columns() == self.shape.ids.len() { self.shape.ids.len() } else { 0 };
+        let alone = matches!(self.operator(false), Ok(Operator::Series(_)));
+        let whole = self.shape.partition_columns() == self.shape.ids.len();
+        let free = if alone && whole { self.shape.ids.len() } else { 0 };
         self.schema.fields().iter().skip(free).map(|field| field.name().clone()).collect()
     }
 

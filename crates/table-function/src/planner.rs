@@ -154,7 +154,7 @@ impl CallPlanner<'_> {
         let source = Source { relation: relation.plan, columns, key_column, key, filters, as_of };
         let node = SeriesNode {
             function: Arc::clone(self.function),
-            call: Call { arguments, time, version: self.plan.version },
+            call: Call { arguments, time, value: shape.value.clone(), version: self.plan.version },
             pending,
             shape: Arc::new(shape),
             input: source.plan()?,

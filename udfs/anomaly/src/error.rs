@@ -41,6 +41,9 @@ pub enum Error {
         /// What it may be.
         range: &'static str,
     },
+    /// A method for days has something else.
+    #[error("forecast needs a value a day; use method => 'stl' or 'robust_z'")]
+    NotDaily,
     /// Bytes that are no serialised forest of a known version.
     #[error("not an isolation forest: {0}")]
     Bytes(&'static str),

@@ -134,7 +134,7 @@ fn holiday_region(arguments: &Arguments) -> Result<HolidayRegion, ArgumentError>
 }
 
 /// Microseconds as the type of a time column.
-pub(crate) fn timestamps(time: &DataType, micros: impl IntoIterator<Item = Option<i64>>) -> Result<ArrayRef> {
+pub fn timestamps(time: &DataType, micros: impl IntoIterator<Item = Option<i64>>) -> Result<ArrayRef> {
     let times = micros.into_iter().collect::<TimestampMicrosecondArray>();
     Ok(match time {
         DataType::Timestamp(unit, zone) => {

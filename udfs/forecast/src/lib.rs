@@ -54,7 +54,7 @@ pub use evaluate::{Evaluation, MAX_WINDOWS, evaluate};
 pub use explain::{Component, Explanation, explain};
 pub use forecast::{Forecast, MAX_HORIZON, Point, Request, forecast, forecast_with};
 pub use frequency::{Frequency, UnknownFrequency};
-pub use function::functions;
+pub use function::{functions, timestamps};
 pub use holiday::{Holiday, HolidayRegion};
 pub use metric::Metrics;
 pub use model::{Model, UnknownModel};

@@ -62,8 +62,11 @@ const SIGNATURE: Signature = Signature {
 #[derive(Debug)]
 pub(super) struct EvaluateForecast;
 
+/// Name of a column, and the figure in it.
+type Figure = (&'static str, fn(&Metrics) -> Option<f64>);
+
 /// The figures of a model, in their order.
-const FIGURES: [(&str, fn(&Metrics) -> Option<f64>); 9] = [
+const FIGURES: [Figure; 9] = [
     ("mae", |metrics| Some(metrics.mae)),
     ("rmse", |metrics| Some(metrics.rmse)),
     ("wape", |metrics| metrics.wape),

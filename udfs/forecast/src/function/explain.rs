@@ -77,8 +77,11 @@ impl TableFunction for ExplainForecast {
     }
 }
 
+/// Name of a column, and what belongs to it.
+type Part = (&'static str, fn(Component, Frequency) -> bool);
+
 /// The parts, as BigQuery's `ML.EXPLAIN_FORECAST` calls those that it has, and what belongs to each.
-const PARTS: [(&str, fn(Component, Frequency) -> bool); 5] = [
+const PARTS: [Part; 5] = [
     ("trend", |part, _| part == Component::Trend),
     ("seasonal_period_daily", |part, step| part == Component::Season(24) && step == Frequency::Hourly),
     ("seasonal_period_weekly", |part, step| match part {

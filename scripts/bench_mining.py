@@ -1,0 +1,207 @@
+"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm …]. See scripts/bench-mining."""
+import io
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+BINARY, DATA = sys.argv[1], Path(sys.argv[2])
+WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm"]
+HORIZON = 28
+
+
+class Project:
+    """A project over the files of one set: sources are read as they are, one model a table."""
+
+    def __init__(self, sources, models):
+        self.folder = tempfile.TemporaryDirectory()
+        root = Path(self.folder.name)
+        text = "".join(
+            f'[sources.{name}]\npath = "{path}"\ncolumns = {{ {", ".join(f"{c} = {t!r}" for c, t in columns.items())} }}\n'
+            for name, (path, columns) in sources.items()
+        )
+        (root / "smartsneaks.toml").write_text(text.replace("'", '"'))
+        (root / "sql/marts").mkdir(parents=True)
+        for name, sql in models.items():
+            (root / f"sql/marts/{name}.sql").write_text(sql)
+        subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
+
+    def ask(self, sql):
+        """The rows, wall seconds and CPU seconds."""
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+        command = [BINARY, "sql", "--project", self.folder.name, "-c", sql, "--format", "csv"]
+        out = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return pd.read_csv(io.BytesIO(out.stdout)), time.time() - started, cpu
+
+
+def smape(actual, made):
+    size = np.abs(actual) + np.abs(made)
+    return 200 * np.mean(np.where(size == 0, 0, np.abs(actual - made) / np.where(size == 0, 1, size)))
+
+
+def peers(frame, models, horizon, freq, level=None):
+    """Forecasts of statsforecast's models, and CPU seconds of each."""
+    from statsforecast import StatsForecast
+    made = {}
+    for name, model in models.items():
+        started = time.process_time()
+        arguments = {"level": level} if level else {}
+        out = StatsForecast(models=[model], freq=freq, n_jobs=1).forecast(df=frame, h=horizon, **arguments)
+        made[name] = (out, time.process_time() - started)
+    return made
+
+
+def m4():
+    from statsforecast.models import AutoTheta, SeasonalNaive
+    columns = {"series_id": "text", "t": "bigint", "y": "double"}
+    for name, season, horizon, moment in [
+        ("hourly", 24, 48, "TIMESTAMP '2015-01-01' + t * INTERVAL '1 hour'"),
+        ("yearly", 1, 6, "make_date(CAST(1000 + t AS integer), 1, 1)"),
+    ]:
+        path = DATA / f"m4/{name}_train.parquet"
+        if not path.exists():
+            print(f"skipped: {path} is not there")
+            continue
+        project = Project({"train": (path, columns)}, {"train": f"SELECT series_id, {moment} AS at, y FROM raw.train"})
+        ours, wall, cpu = project.ask(f"SELECT series_id, horizon_step, forecast_value, lower_bound, upper_bound FROM forecast(TABLE train, horizon => {horizon})")
+        train = pd.read_parquet(path).sort_values(["series_id", "t"])
+        test = pd.read_parquet(DATA / f"m4/{name}_test.parquet").sort_values(["series_id", "t"])
+        scale = train.groupby("series_id").y.apply(lambda y: np.mean(np.abs(y.values[season:] - y.values[:-season])))
+        actual = {key: group.y.values for key, group in test.groupby("series_id")}
+
+        def score(made):
+            errors = [(smape(actual[key], value), np.mean(np.abs(actual[key] - value)) / scale[key]) for key, value in made.items()]
+            return np.mean([e[0] for e in errors]), np.mean([e[1] for e in errors])
+
+        ours = ours.sort_values(["series_id", "horizon_step"])
+        inside = np.mean([np.mean((g.lower_bound.values <= actual[k]) & (actual[k] <= g.upper_bound.values)) for k, g in ours.groupby("series_id")])
+        found = score({key: group.forecast_value.values for key, group in ours.groupby("series_id")})
+        print(f"M4 {name}: {len(actual)} series: ours sMAPE {found[0]:.2f} MASE {found[1]:.3f} coverage {inside:.3f}, {wall:.1f} s wall, {cpu:.1f} s CPU")
+        frame = train.rename(columns={"series_id": "unique_id", "t": "ds"})[["unique_id", "ds", "y"]]
+        for peer, (out, took) in peers(frame, {"SeasonalNaive": SeasonalNaive(season), "AutoTheta": AutoTheta(season_length=season)}, horizon, 1).items():
+            found = score({key: group[peer].values for key, group in out.groupby("unique_id")})
+            print(f"  {peer}: sMAPE {found[0]:.2f} MASE {found[1]:.3f}, {took:.1f} s CPU")
+
+
+def m5():
+    from statsforecast.models import AutoETS, AutoTheta
+    path = DATA / "m5/m5_daily_sales.parquet"
+    if not path.exists():
+        print(f"skipped: {path} is not there")
+        return
+    sales = pd.read_parquet(path)
+    sales["sale_date"] = pd.to_datetime(sales.sale_date)
+    sales["series"] = sales.item_id + "/" + sales.store_id
+    last = sales.sale_date.max()
+    cut = last - pd.Timedelta(days=HORIZON)
+    names = np.sort(sales.series.unique())
+    sample = set(np.random.default_rng(1).choice(names, 1_000, replace=False))
+    source = {"item_id": "text", "store_id": "text", "dept_id": "text", "sale_date": "date", "quantity": "integer"}
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "sample.csv"
+        chosen.write_text("series\n" + "\n".join(sorted(sample)) + "\n")
+        project = Project(
+            {"m5": (path, source), "sample": (chosen, {"series": "text"})},
+            {
+                "items": "SELECT s.series, m.sale_date, m.quantity FROM raw.m5 m JOIN raw.sample s ON s.series = concat(m.item_id, '/', m.store_id)",
+                "sums": "SELECT concat(store_id, '/', dept_id) AS series, sale_date, sum(quantity) AS quantity FROM raw.m5 GROUP BY store_id, dept_id, sale_date",
+                "every": "SELECT concat(item_id, '/', store_id) AS series, sale_date, quantity FROM raw.m5",
+            },
+        )
+    days = pd.date_range(sales.sale_date.min(), last)
+    groups = {"items": sales[sales.series.isin(sample)], "sums": sales.assign(series=sales.store_id + "/" + sales.dept_id)}
+    for name, part in groups.items():
+        wide = part.pivot_table(index="series", columns="sale_date", values="quantity", aggfunc="sum").reindex(columns=days).fillna(0)
+        call = f"forecast(TABLE {name}, horizon => {HORIZON}, as_of => '{cut.date()}')"
+        ours, wall, cpu = project.ask(f"SELECT series, horizon_step, forecast_value, lower_bound, upper_bound, model FROM {call} WHERE status = 'ok'")
+        known, future = wide.loc[:, :cut], wide.loc[:, cut + pd.Timedelta(days=1):]
+        usable = {}
+        for key, row in known.iterrows():
+            values = row.values[np.argmax(row.values > 0):] if row.values.any() else row.values[:0]
+            if len(values) >= 56:
+                usable[key] = values
+        scales = {key: np.mean(np.diff(values) ** 2) for key, values in usable.items()}
+
+        def score(made):
+            rmsse, interval, inside = [], [], []
+            for key, (mean, low, high) in made.items():
+                actual = future.loc[key].values
+                rmsse.append(np.sqrt(np.mean((actual - mean) ** 2) / scales[key]))
+                interval.append(np.mean(high - low + 40 * np.maximum(low - actual, 0) + 40 * np.maximum(actual - high, 0)))
+                inside.append(np.mean((low <= actual) & (actual <= high)))
+            return f"RMSSE {np.mean(rmsse):.4f} interval score {np.mean(interval):.3f} coverage {np.mean(inside):.3f}"
+
+        ours = ours[ours.series.isin(usable.keys())].sort_values(["series", "horizon_step"])
+        made = {k: (g.forecast_value.values, g.lower_bound.values, g.upper_bound.values) for k, g in ours.groupby("series")}
+        print(f"M5 {name}: {len(made)} series, {ours.model.iloc[0]}: ours {score(made)}, {wall:.1f} s wall, {cpu:.1f} s CPU")
+        frame = pd.concat([pd.DataFrame({"unique_id": k, "ds": np.arange(len(v)), "y": v}) for k, v in usable.items()])
+        models = {"AutoETS": AutoETS(season_length=7), "AutoTheta": AutoTheta(season_length=7)}
+        for peer, (out, took) in peers(frame, models, HORIZON, 1, [95]).items():
+            columns = [peer, f"{peer}-lo-95", f"{peer}-hi-95"]
+            raw = {k: tuple(g[c].values for c in columns) for k, g in out.groupby("unique_id")}
+            cut_off = {k: tuple(np.maximum(v, 0) for v in three) for k, three in raw.items()}
+            print(f"  {peer}: {score(raw)}; cut off at 0: {score(cut_off)}; {took:.1f} s CPU")
+    out, wall, cpu = project.ask(f"SELECT count(*), count(DISTINCT series) AS series FROM forecast(TABLE every, horizon => {HORIZON})")
+    print(f"M5, all {out.series[0]} series: {wall:.1f} s wall, {cpu:.1f} s CPU")
+
+
+def adbench():
+    from sklearn.ensemble import IsolationForest
+    from sklearn.metrics import roc_auc_score
+    for path in sorted((DATA / "adbench").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        features = [c for c in table.columns if c.startswith("x")]
+        table.insert(0, "row", range(len(table)))
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "rows.parquet"
+            table.to_parquet(file, index=False)
+            types = {"row": "bigint", **{c: "double" for c in features}, "label": "integer"}
+            project = Project({"rows": (file, types)}, {"outliers": f"SELECT row, label, {', '.join(features)} FROM raw.rows"})
+        listed = ", ".join(f"'{c}'" for c in features)
+        scores, took, theirs, peer_took = [], [], [], []
+        for seed in range(5):
+            rows, _, cpu = project.ask(f"SELECT label, anomaly_score FROM detect_anomalies(TABLE outliers, feature_cols => ARRAY[{listed}], seed => {seed})")
+            scores.append(roc_auc_score(rows.label, rows.anomaly_score))
+            took.append(cpu)
+            started = time.process_time()
+            forest = IsolationForest(n_estimators=100, max_samples=256, random_state=seed).fit(table[features].values)
+            theirs.append(roc_auc_score(table.label, -forest.score_samples(table[features].values)))
+            peer_took.append(time.process_time() - started)
+        print(f"ADBench {path.stem}: {len(table)} × {len(features)}: AUC ours {np.mean(scores):.4f} scikit-learn {np.mean(theirs):.4f}; "
+              f"CPU ours {np.median(took):.3f} s with start, scan and output, scikit-learn {np.median(peer_took):.3f} s")
+
+
+def rfm():
+    from sklearn.cluster import KMeans
+    path = DATA / "online_retail/online_retail_ii_2009_2010.parquet"
+    if not path.exists():
+        print(f"skipped: {path} is not there")
+        return
+    types = {"invoice": "text", "quantity": "integer", "invoice_date": "timestamp", "price": "double", "customer_id": "integer"}
+    sql = """SELECT customer_id::text AS customer_id,
+        floor(date_part('epoch', (SELECT max(invoice_date) FROM raw.retail WHERE customer_id IS NOT NULL AND quantity > 0
+            AND price > 0 AND invoice NOT LIKE 'C%') + INTERVAL '1 day' - max(invoice_date)) / 86400) AS recency,
+        CAST(count(DISTINCT invoice) AS double) AS frequency, sum(quantity * price) AS monetary
+    FROM raw.retail WHERE customer_id IS NOT NULL AND quantity > 0 AND price > 0 AND invoice NOT LIKE 'C%' GROUP BY customer_id"""
+    project = Project({"retail": (path, types)}, {"customers": sql})
+    table, _, _ = project.ask("SELECT * FROM customers")
+    z = np.log1p(table[["recency", "frequency", "monetary"]].values)
+    z = (z - z.mean(0)) / z.std(0)
+    for k in (4, 5):
+        call = f"cluster(TABLE customers, k => {k}, transform => 'log1p', standardize => 'zscore')"
+        found, wall, cpu = project.ask(f"SELECT sum(power(distance_to_centroid, 2)) AS inertia, avg(silhouette) AS silhouette FROM {call}")
+        started = time.process_time()
+        peer = KMeans(k, n_init=20, random_state=0).fit(z)
+        print(f"RFM of {len(table)} customers, k = {k}: inertia ours {found.inertia[0]:.1f} scikit-learn (n_init 20) {peer.inertia_:.1f}; "
+              f"silhouette ours {found.silhouette[0]:.3f}; CPU ours {cpu:.2f} s, scikit-learn {time.process_time() - started:.2f} s")
+
+
+for name in WANTED:
+    {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm}[name]()

@@ -1,0 +1,255 @@
+//! The table function `detect_anomalies` over series: its signature, arguments and rows.
+
+mod daily;
+mod judged;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Field};
+use datafusion::error::Result;
+use smartsneaks_forecast::{HolidayRegion, timestamps};
+use smartsneaks_table_function::{
+    Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, TableFunction, Workers,
+};
+
+use super::{CONTAMINATION, SEED, THRESHOLD, code, cutoff, forest, threshold};
+use crate::auto::Method;
+use crate::isolation_forest::{Cutoff, ForestOptions};
+use crate::point::{Direction, Point, Severity, Side, Status};
+use judged::{Judged, Points};
+
+const SIGNATURE: Signature = Signature {
+    name: "detect_anomalies",
+    aliases: &["anomaly"],
+    description: "Judges every point of each series: what was expected, how far off it was, and a sentence on what is \
+                  an anomaly. Daily sales are held against level, weekday, season and holidays, with p-values from all \
+                  series together; other series against a decomposition or their median.",
+    example: "SELECT city, timestamp, value, expected_value, explanation FROM detect_anomalies((SELECT city, date, orders \
+              FROM city_daily_metrics)) WHERE is_anomaly ORDER BY anomaly_score DESC LIMIT 5",
+    arguments: &[
+        Argument::SERIES,
+        Argument {
+            name: "method",
+            kind: Kind::Text,
+            default: Some("auto"),
+            doc: "auto, forecast (daily values), stl (a season and a trend), robust_z (distance from the median) or \
+                  isolation_forest (a point's recent past as features); auto takes forecast for 56 days and more \
+                  without negative values, stl for 24 regular points and more, else robust_z",
+        },
+        THRESHOLD,
+        CONTAMINATION,
+        Argument {
+            name: "direction",
+            kind: Kind::Text,
+            default: Some("both"),
+            doc: "which anomalies count: both, high or low",
+        },
+        Argument {
+            name: "last_n",
+            kind: Kind::Integer,
+            default: None,
+            doc: "give the last points of each series only; their expectation comes from the points before them alone",
+        },
+        Argument {
+            name: "holiday_region",
+            kind: Kind::Text,
+            default: Some("IN-TN"),
+            doc: "whose public holidays may explain a day: IN-TN (Tamil Nadu) or none",
+        },
+        Argument::DATA_COL,
+        Argument::TIMESTAMP_COL,
+        Argument::ID_COLS,
+        Argument::AS_OF,
+        SEED,
+    ],
+};
+
+#[derive(Debug)]
+pub(super) struct DetectSeries;
+
+impl TableFunction for DetectSeries {
+    fn signature(&self) -> &'static Signature {
+        &SIGNATURE
+    }
+
+    fn columns(&self, time: &DataType) -> Vec<Field> {
+        let number = |name: &str| Field::new(name, DataType::Float64, true);
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        vec![
+            Field::new("timestamp", time.clone(), true),
+            number("value"),
+            number("expected_value"),
+            number("lower_bound"),
+            number("upper_bound"),
+            Field::new("is_anomaly", DataType::Boolean, true),
+            number("anomaly_score"),
+            number("anomaly_probability"),
+            text("direction"),
+            text("severity"),
+            text("method"),
+            text("contributing_features"),
+            text("explanation"),
+            Field::new("status", DataType::Utf8, false),
+            text("status_detail"),
+        ]
+    }
+
+    fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
+        let arguments = &call.arguments;
+        let method = match arguments.text("method").unwrap_or_default().to_lowercase().as_str() {
+            "auto" => None,
+            "forecast" => Some(Method::Forecast),
+            "stl" => Some(Method::Stl { season: 0 }),
+            "robust_z" => Some(Method::RobustZ),
+            "isolation_forest" => Some(Method::IsolationForest),
+            other => {
+                let valid = ["auto", "forecast", "stl", "robust_z", "isolation_forest"];
+                return Err(arguments.not_among("method", other, &valid));
+            }
+        };
+        let side = match arguments.text("direction").unwrap_or_default().to_lowercase().as_str() {
+            "both" => Side::Both,
+            "high" => Side::High,
+            "low" => Side::Low,
+            other => return Err(arguments.not_among("direction", other, &["both", "high", "low"])),
+        };
+        let last_n = match arguments.integer("last_n") {
+            None => None,
+            Some(found) => Some(usize::try_from(found).ok().filter(|last| *last > 0).ok_or_else(|| {
+                arguments.error("last_n", format!("last_n must be at least 1, not {found}"))
+            })?),
+        };
+        let region = arguments.text("holiday_region").unwrap_or_default();
+        let region = HolidayRegion::named(region).ok_or_else(|| {
+            arguments.not_among("holiday_region", region, &HolidayRegion::ALL.map(HolidayRegion::name))
+        })?;
+        let forested = method == Some(Method::IsolationForest);
+        if !forested && arguments.float(CONTAMINATION.name).is_some() {
+            let error =
+                arguments.error(CONTAMINATION.name, "contamination belongs to method => 'isolation_forest'");
+            return Err(error.with_hint("give a threshold instead"));
+        }
+        Ok(Operator::Panel(Arc::new(DetectOperator {
+            method,
+            threshold: threshold(arguments)?,
+            cutoff: if forested { cutoff(arguments)? } else { Cutoff::default() },
+            forest: forest(arguments),
+            side,
+            last_n,
+            region,
+            time: call.time.clone(),
+            measure: call.value.clone(),
+        })))
+    }
+}
+
+/// `detect_anomalies` with its arguments checked.
+#[derive(Debug)]
+struct DetectOperator {
+    /// None chooses by the shape of each series.
+    method: Option<Method>,
+    threshold: Option<f64>,
+    cutoff: Cutoff,
+    forest: ForestOptions,
+    side: Side,
+    last_n: Option<usize>,
+    region: HolidayRegion,
+    time: DataType,
+    /// Name of the value column.
+    measure: String,
+}
+
+impl PanelOperator for DetectOperator {
+    fn describe(&self) -> String {
+        let method = self.method.map_or("auto", Method::name);
+        let mut text = format!("method={method}, direction={}", side_name(self.side));
+        if let Some(threshold) = self.threshold {
+            text += &format!(", threshold={threshold}");
+        }
+        if let Some(last) = self.last_n {
+            text += &format!(", last_n={last}");
+        }
+        text + &format!(", holiday_region={}", self.region.name())
+    }
+
+    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+        let points = workers.map(panel.len(), |at| Ok(Points::of(&panel[at], self.method)))?;
+        let mut judged = self.judge_daily(&points, workers)?;
+        let others: Vec<usize> = (0..panel.len()).filter(|at| !judged.contains_key(at)).collect();
+        let found = workers.map(others.len(), |at| Ok(self.judge_alone(&points[others[at]])))?;
+        judged.extend(others.into_iter().zip(found));
+        workers.map(panel.len(), |at| match &judged[&at] {
+            Ok(judged) => self.rows(&panel[at], judged),
+            Err(error) => self.refuse(&panel[at], code(error), &error.to_string()),
+        })
+    }
+
+    fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
+        let fields = DetectSeries.columns(&self.time);
+        let mut columns: Vec<ArrayRef> =
+            fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+        columns.truncate(fields.len() - 2);
+        columns.push(Arc::new(StringArray::from(vec![status])));
+        columns.push(Arc::new(StringArray::from(vec![detail])));
+        Ok(columns)
+    }
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Both => "both",
+        Side::High => "high",
+        Side::Low => "low",
+    }
+}
+
+fn status(point: &Point) -> &'static str {
+    match point.status {
+        Status::Ok => "ok",
+        Status::NoValue => "no_value",
+        Status::NotEnoughHistory => "not_enough_history",
+    }
+}
+
+impl DetectOperator {
+    fn rows(&self, series: &Series, judged: &Judged) -> Result<Vec<ArrayRef>> {
+        let count = judged.points.len();
+        let first = count - self.last_n.unwrap_or(count).min(count);
+        let points = &judged.points[first..];
+        let number = |of: fn(&Point) -> f64| -> ArrayRef {
+            let finite = points.iter().map(|point| Some(of(point)).filter(|value| value.is_finite()));
+            Arc::new(finite.collect::<Float64Array>())
+        };
+        let features = points.iter().zip(first..).map(|(point, at)| match point.is_anomaly {
+            true => judged.features(at),
+            false => None,
+        });
+        let sentences = points.iter().zip(first..).map(|(point, at)| match point.is_anomaly {
+            true => Some(judged.sentence(&self.measure, series, &self.time, at)),
+            false => None,
+        });
+        Ok(vec![
+            timestamps(&self.time, judged.times[first..].iter().copied())?,
+            number(|point| point.value),
+            number(|point| point.expected),
+            number(|point| point.lower),
+            number(|point| point.upper),
+            Arc::new(points.iter().map(|point| Some(point.is_anomaly)).collect::<BooleanArray>()),
+            number(|point| point.score),
+            number(|point| point.probability),
+            Arc::new(
+                points.iter().map(|point| point.direction.map(Direction::name)).collect::<StringArray>(),
+            ),
+            Arc::new(points.iter().map(|point| point.severity.map(Severity::name)).collect::<StringArray>()),
+            Arc::new(StringArray::from(vec![judged.method.name(); points.len()])),
+            Arc::new(features.collect::<StringArray>()),
+            Arc::new(sentences.collect::<StringArray>()),
+            Arc::new(StringArray::from_iter_values(points.iter().map(status))),
+            match &judged.remark {
+                Some(remark) => Arc::new(StringArray::from(vec![remark.as_str(); points.len()])),
+                None => new_null_array(&DataType::Utf8, points.len()),
+            },
+        ])
+    }
+}
