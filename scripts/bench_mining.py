@@ -29,7 +29,8 @@ class Project:
         (root / "sql/marts").mkdir(parents=True)
         for name, sql in models.items():
             (root / f"sql/marts/{name}.sql").write_text(sql)
-        subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
+        made = subprocess.run([BINARY, "run", "--project", root], capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
 
     def ask(self, sql):
         """The rows, wall seconds and CPU seconds."""
@@ -62,14 +63,16 @@ def m4():
     from statsforecast.models import AutoTheta, SeasonalNaive
     columns = {"series_id": "text", "t": "bigint", "y": "double"}
     for name, season, horizon, moment in [
-        ("hourly", 24, 48, "TIMESTAMP '2015-01-01' + t * INTERVAL '1 hour'"),
-        ("yearly", 1, 6, "make_date(CAST(1000 + t AS integer), 1, 1)"),
+        ("hourly", 24, 48, "CAST(to_timestamp(1420070400 + back * 3600) AS timestamp)"),
+        ("yearly", 1, 6, "make_date(CAST(2000 + back AS integer), 1, 1)"),
     ]:
         path = DATA / f"m4/{name}_train.parquet"
         if not path.exists():
             print(f"skipped: {path} is not there")
             continue
-        project = Project({"train": (path, columns)}, {"train": f"SELECT series_id, {moment} AS at, y FROM raw.train"})
+        # Series of different lengths end at the same moment: one that ended before would count as having stopped selling.
+        train_sql = f"SELECT series_id, {moment} AS at, y FROM (SELECT *, t - max(t) OVER (PARTITION BY series_id) AS back FROM raw.train) AS x"
+        project = Project({"train": (path, columns)}, {"train": train_sql})
         ours, wall, cpu = project.ask(f"SELECT series_id, horizon_step, forecast_value, lower_bound, upper_bound FROM forecast(TABLE train, horizon => {horizon})")
         train = pd.read_parquet(path).sort_values(["series_id", "t"])
         test = pd.read_parquet(DATA / f"m4/{name}_test.parquet").sort_values(["series_id", "t"])
