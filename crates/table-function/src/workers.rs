@@ -1,18 +1,20 @@
 //! Work over many items on several threads, in whatever order, with results in order.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use datafusion::error::{DataFusionError, Result};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// The threads that a function over a whole panel or relation may use, and the flag that stops them.
 ///
 /// Results never depend on the number of threads: [`Workers::map`] returns them in the order of the items, whoever made
-/// them. Threads live for one call: a panel takes long enough that starting them does not show.
+/// them. Threads start with the first work that is worth them and end with the statement.
 #[derive(Debug, Clone)]
 pub struct Workers {
     threads: usize,
     stop: Arc<AtomicBool>,
+    pool: Arc<OnceLock<Option<rayon::ThreadPool>>>,
 }
 
 /// Raises the stop flag of some [`Workers`] when it is dropped, as the statement's stream is when it is cancelled.
@@ -29,7 +31,7 @@ impl Workers {
     /// Workers on at most `threads` threads.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1), stop: Arc::default() }
+        Self { threads: threads.max(1), stop: Arc::default(), pool: Arc::default() }
     }
 
     /// Stops the work when what is returned is dropped.
@@ -59,33 +61,25 @@ impl Workers {
     /// # Errors
     /// The error of the first item, in order, that has one; or that of [`Workers::check`].
     pub fn map<T: Send>(&self, count: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-        let threads = self.threads.min(count);
-        if threads <= 1 {
-            return (0..count).map(|item| self.check().and_then(|()| work(item))).collect();
+        let one = |item| self.check().and_then(|()| work(item));
+        let pool = if count > 1 { self.pool() } else { None };
+        let Some(pool) = pool else { return (0..count).map(one).collect() };
+        // Collected before errors are looked at: the first in order wins, not the first in time.
+        let done: Vec<Result<T>> =
+            pool.install(|| (0..count).into_par_iter().with_max_len(1).map(one).collect());
+        done.into_iter().collect()
+    }
+
+    /// The threads; none where one is enough, or the system gives no more.
+    fn pool(&self) -> Option<&rayon::ThreadPool> {
+        if self.threads == 1 {
+            return None;
         }
-        let next = AtomicUsize::new(0);
-        let done: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::with_capacity(count));
-        let run = || {
-            let mut mine = Vec::new();
-            loop {
-                let item = next.fetch_add(1, Ordering::Relaxed);
-                if item >= count || self.check().is_err() {
-                    break;
-                }
-                mine.push((item, work(item)));
-            }
-            done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+        let start = || {
+            let named = |number| format!("mining-{number}");
+            rayon::ThreadPoolBuilder::new().num_threads(self.threads).thread_name(named).build().ok()
         };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(run);
-            }
-            run();
-        });
-        self.check()?;
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by_key(|(item, _)| *item);
-        done.into_iter().map(|(_, result)| result).collect()
+        self.pool.get_or_init(start).as_ref()
     }
 
     /// `work` on each of `0..count`, which keeps its own results. Items are left out once the statement was stopped.
@@ -124,7 +118,7 @@ mod tests {
     #[test]
     fn stopped_workers_do_nothing_more() {
         let workers = Workers::new(2);
-        let seen = AtomicUsize::new(0);
+        let seen = std::sync::atomic::AtomicUsize::new(0);
         drop(workers.stop_on_drop());
         let result = workers.map(100, |_| {
             seen.fetch_add(1, Ordering::Relaxed);

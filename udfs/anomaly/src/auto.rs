@@ -42,6 +42,8 @@ const DAY: i64 = 24 * HOUR;
 const ENOUGH_DAYS: usize = 56;
 /// Values from which on a series has a trend.
 const ENOUGH: usize = 24;
+/// Part of the days that may be negative: days on which more came back than was sold.
+const RETURNS: f64 = 0.05;
 /// Part of the steps that must be alike.
 const REGULAR: f64 = 0.8;
 
@@ -49,7 +51,7 @@ const REGULAR: f64 = 0.8;
 ///
 /// With feature columns it is always [`Method::IsolationForest`], which the caller sees before. Else, in this order:
 /// 1. fewer than 24 values, no times, or fewer than four of five steps alike: [`Method::RobustZ`];
-/// 2. a value a day, at least 56, none negative: [`Method::Forecast`];
+/// 2. a value a day, at least 56, at most one in twenty negative (a day of returns): [`Method::Forecast`];
 /// 3. steps of at most half a day: [`Method::Stl`] with the season of a day; of a day: a week; of a week: 52; of a month:
 ///    12; of a quarter: 4; no season where fewer than two are there, or the step is another.
 #[must_use]
@@ -64,7 +66,8 @@ pub fn series_method(times: &[i64], values: &[f64]) -> Method {
         return Method::RobustZ;
     }
     let step = step as i64;
-    if step == DAY && values.len() >= ENOUGH_DAYS && !values.iter().any(|value| *value < 0.0) {
+    let negative = values.iter().filter(|value| **value < 0.0).count() as f64;
+    if step == DAY && values.len() >= ENOUGH_DAYS && negative <= RETURNS * values.len() as f64 {
         return Method::Forecast;
     }
     let season = match step {

@@ -91,9 +91,9 @@ pub(crate) fn grow(
         let Some(split) = leaf.split else { break };
         gains[usize::from(split.feature)] += split.gain;
         let range = &mut chosen[leaf.start..leaf.end];
-        let left = partition(range, |row| {
-            rows.bins[row as usize * rows.width + usize::from(split.feature)] <= split.bin
-        });
+        let goes_left =
+            |row: u32| rows.bins[row as usize * rows.width + usize::from(split.feature)] <= split.bin;
+        let left = partition(range, goes_left, run);
         let middle = leaf.start + left;
         let (small, large) = if left * 2 <= range.len() {
             ((leaf.start, middle), (middle, leaf.end))
@@ -211,8 +211,8 @@ impl Leaf {
     }
 }
 
-/// Sums of small nodes take less time than a thread does to start.
-const WORTH_THREADS: usize = 100_000;
+/// Sums of small nodes take less time than to hand them to a thread.
+const WORTH_THREADS: usize = 20_000;
 /// Jobs that the features of a large node are cut into.
 const GROUPS: usize = 4;
 
@@ -241,21 +241,25 @@ fn histogram(rows: Rows<'_>, chosen: &[u32], features: &[u16], run: Run<'_>) -> 
     histogram
 }
 
+/// Rows that one job divides.
+const PIECE: usize = 4_096;
+
 /// Moves the rows that go left to the front, in their order (and keeps the order of the others); how many there are.
-fn partition(rows: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
-    let mut others = Vec::with_capacity(rows.len());
-    let mut left = 0;
-    for at in 0..rows.len() {
-        let row = rows[at];
-        if goes_left(row) {
-            rows[left] = row;
-            left += 1;
-        } else {
-            others.push(row);
+fn partition(rows: &mut [u32], goes_left: impl Fn(u32) -> bool + Sync, run: Run<'_>) -> usize {
+    let mut pieces: Vec<(&[u32], Vec<u32>, Vec<u32>)> =
+        rows.chunks(PIECE).map(|piece| (piece, Vec::new(), Vec::new())).collect();
+    for_each(run, &mut pieces, |_, (piece, left, right)| {
+        left.reserve(piece.len());
+        for row in piece.iter() {
+            if goes_left(*row) { left.push(*row) } else { right.push(*row) }
         }
-    }
-    rows[left..].copy_from_slice(&others);
-    left
+    });
+    let (left, right): (Vec<Vec<u32>>, Vec<Vec<u32>>) =
+        pieces.into_iter().map(|(_, left, right)| (left, right)).unzip();
+    let count = left.iter().map(Vec::len).sum();
+    let all = left.iter().chain(&right).flatten();
+    rows.iter_mut().zip(all).for_each(|(place, row)| *place = *row);
+    count
 }
 
 #[cfg(test)]

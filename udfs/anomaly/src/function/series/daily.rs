@@ -15,8 +15,8 @@ use crate::forecast::{
 };
 
 const DAY: i64 = 86_400_000_000;
-/// Days times series that are held at most, some 32 bytes each.
-const MOST: usize = 60_000_000;
+/// Days times series that are held at most, some 130 bytes each.
+const MOST: usize = 16_000_000;
 /// Days whose expectation looks at the past alone, where `last_n` does not say.
 const LAST: usize = 7;
 
@@ -52,17 +52,18 @@ impl DetectOperator {
         let positions: Vec<usize> = spans.keys().copied().collect();
         let starts: Vec<usize> =
             spans.values().map(|span| usize::try_from(span.0 - first).unwrap_or_default()).collect();
-        // Days before a series begins count as before its first sale, days after its end as without sales.
+        // Days before a series begins count as before its first sale, days after its end as without sales, and days
+        // on which more came back than was sold as well: counts have no sign.
         let padded = |at: usize| -> Vec<f64> {
             let mut values = vec![0.0; days];
-            let own = &points[positions[at]].values;
-            values[starts[at]..starts[at] + own.len()].copy_from_slice(own);
+            let own = points[positions[at]].values.iter();
+            values[starts[at]..].iter_mut().zip(own).for_each(|(place, value)| *place = value.max(0.0));
             values
         };
         let mut total = vec![0.0; days];
         for at in 0..positions.len() {
-            let own = &points[positions[at]].values;
-            total[starts[at]..].iter_mut().zip(own).for_each(|(total, value)| *total += value);
+            let own = points[positions[at]].values.iter();
+            total[starts[at]..].iter_mut().zip(own).for_each(|(total, value)| *total += value.max(0.0));
         }
         let named = self.region.holidays();
         let holidays: Vec<Holiday<'_>> =
@@ -122,10 +123,13 @@ impl DetectOperator {
                     let causes = expectation.causes(day, &profile, &series).into_iter();
                     (day - own.start, causes.map(|(name, factor)| (name.to_owned(), factor)).collect())
                 });
+                let causes = causes.collect();
+                let mut judged = all[own.clone()].to_vec();
+                judged.iter_mut().zip(&points.values).for_each(|(point, value)| point.value = *value);
                 Judged {
-                    causes: causes.collect(),
-                    usual: expectation.usual[own.clone()].to_vec(),
-                    points: all[own].to_vec(),
+                    causes,
+                    usual: expectation.usual[own].to_vec(),
+                    points: judged,
                     times: points.times.clone(),
                     method: Method::Forecast,
                     remark: points.remark(),
