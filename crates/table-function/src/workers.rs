@@ -70,6 +70,14 @@ impl Workers {
         done.into_iter().collect()
     }
 
+    /// Does all of a statement's work on the threads: what it then maps is handed over without waking any of them.
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self.pool() {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
     /// The threads; none where one is enough, or the system gives no more.
     fn pool(&self) -> Option<&rayon::ThreadPool> {
         if self.threads == 1 {

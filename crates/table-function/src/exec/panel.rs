@@ -61,7 +61,9 @@ impl Work {
             let compute = self.meter.baseline.elapsed_compute().clone();
             let timer = compute.timer();
             let (panel, refusals) = self.sort(panel)?;
-            let mut results = self.operator.process(&panel, &self.workers)?.into_iter();
+            let process = || self.operator.process(&panel, &self.workers);
+            let results = if panel.len() > 1 { self.workers.enter(process) } else { process() };
+            let mut results = results?.into_iter();
             drop(timer);
             let mut refusals = refusals.into_iter().peekable();
             for (position, series) in panel.iter().enumerate() {

@@ -161,7 +161,7 @@ impl ExecutionPlan for RelationExec {
                 let _timer = compute.timer();
                 let rows = concat_batches(&input_schema, &batches)?;
                 drop(batches);
-                operator.process(&rows, &workers)
+                workers.enter(|| operator.process(&rows, &workers))
             });
             let result = match work.await {
                 Ok(result) => result?,

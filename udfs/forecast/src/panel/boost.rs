@@ -11,7 +11,7 @@ use super::tree::{self, Limits, Rows, Tree};
 use super::tweedie;
 
 /// Rows of a job.
-const PIECE: usize = 16_384;
+const PIECE: usize = 4_096;
 /// Trees at most.
 pub(crate) const TREES: usize = 240;
 /// The part of a tree's answer that is taken.
