@@ -31,6 +31,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 use crate::function::Operator;
+use crate::known::KnownColumns;
 use crate::series::{Cutter, MAX_POINTS, Series};
 use crate::source::Shape;
 use crate::workers::Workers;
@@ -47,6 +48,7 @@ pub struct SeriesExec {
     operator: Operator,
     shape: Arc<Shape>,
     input: Arc<dyn ExecutionPlan>,
+    known: Option<(Arc<dyn ExecutionPlan>, Arc<KnownColumns>)>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -58,7 +60,11 @@ impl SeriesExec {
         shape: Arc<Shape>,
         schema: SchemaRef,
         input: Arc<dyn ExecutionPlan>,
-    ) -> Self {
+        known: Option<(Arc<dyn ExecutionPlan>, Arc<KnownColumns>)>,
+    ) -> Result<Self> {
+        if known.is_some() && !matches!(operator, Operator::Panel(_)) {
+            return internal_err!("{function} reads a second relation series by series");
+        }
         let partitions = match &operator {
             Operator::Series(_) => input.output_partitioning().partition_count(),
             Operator::Panel(_) => 1,
@@ -71,7 +77,7 @@ impl SeriesExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { function, operator, shape, input, properties: Arc::new(properties), metrics }
+        Ok(Self { function, operator, shape, input, known, properties: Arc::new(properties), metrics })
     }
 
     fn column(&self, index: usize) -> Arc<dyn PhysicalExpr> {
@@ -105,11 +111,13 @@ impl ExecutionPlan for SeriesExec {
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let columns = (0..self.shape.partition_columns()).map(|index| self.column(index)).collect::<Vec<_>>();
         let together = matches!(self.operator, Operator::Panel(_));
-        InputDistributionRequirements::new(vec![if together || columns.is_empty() {
+        let mut requirements = vec![if together || columns.is_empty() {
             Distribution::SinglePartition
         } else {
             Distribution::KeyPartitioned(columns)
-        }])
+        }];
+        requirements.extend(self.known.iter().map(|_| Distribution::SinglePartition));
+        InputDistributionRequirements::new(requirements)
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
@@ -117,11 +125,20 @@ impl ExecutionPlan for SeriesExec {
         let options = SortOptions { descending: false, nulls_first: false };
         let columns =
             (0..self.shape.ids.len() + 2).map(|index| PhysicalSortExpr::new(self.column(index), options));
-        vec![LexOrdering::new(columns).map(OrderingRequirements::from)]
+        let mut orders = vec![LexOrdering::new(columns).map(OrderingRequirements::from)];
+        if let Some((known, columns)) = &self.known {
+            let schema = known.schema();
+            let column = |index: usize| -> Arc<dyn PhysicalExpr> {
+                Arc::new(Column::new(schema.field(index).name(), index))
+            };
+            let columns = (0..=columns.ids.len()).map(|index| PhysicalSortExpr::new(column(index), options));
+            orders.push(LexOrdering::new(columns).map(OrderingRequirements::from));
+        }
+        orders
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        [&self.input].into_iter().chain(self.known.iter().map(|(known, _)| known)).collect()
     }
 
     fn replace_children(
@@ -129,12 +146,14 @@ impl ExecutionPlan for SeriesExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([input]) = <[_; 1]>::try_from(children) else {
-            return internal_err!("SeriesExec takes one input");
+        let mut children = children.into_iter();
+        let (Some(input), known, None) = (children.next(), children.next(), children.next()) else {
+            return internal_err!("SeriesExec takes one input or two");
         };
+        let known = known.zip(self.known.as_ref().map(|(_, columns)| Arc::clone(columns)));
         let schema = Arc::clone(self.properties.eq_properties.schema());
         let (operator, shape) = (self.operator.clone(), Arc::clone(&self.shape));
-        Ok(Arc::new(Self::new(self.function, operator, shape, schema, input)))
+        Ok(Arc::new(Self::new(self.function, operator, shape, schema, input, known)?))
     }
 
     fn with_new_children(
@@ -169,7 +188,11 @@ impl ExecutionPlan for SeriesExec {
             Operator::Panel(operator) => {
                 let workers = Workers::new(context.session_config().target_partitions());
                 let shape = Arc::clone(&self.shape);
-                panel::stream(Arc::clone(operator), shape, reading, rows, memory, meter, workers)
+                let known = match &self.known {
+                    Some((known, columns)) => Some((known.execute(0, context)?, Arc::clone(columns))),
+                    None => None,
+                };
+                panel::stream(Arc::clone(operator), shape, (reading, known), rows, memory, meter, workers)
             }
         })
     }

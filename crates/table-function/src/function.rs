@@ -40,7 +40,34 @@ pub enum Operator {
     Panel(Arc<dyn PanelOperator>),
 }
 
+/// Works on the series of a panel one by one.
+#[derive(Debug)]
+struct OneByOne(Arc<dyn SeriesOperator>);
+
+impl PanelOperator for OneByOne {
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+        workers.map(panel.len(), |at| self.0.process(&panel[at]))
+    }
+
+    fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
+        self.0.refuse(series, status, detail)
+    }
+}
+
 impl Operator {
+    /// Series one at a time, or all of a panel one by one where `call` has a second relation.
+    pub fn alone(call: &Call, operator: Arc<dyn SeriesOperator>) -> Operator {
+        if call.known.is_empty() {
+            Operator::Series(operator)
+        } else {
+            Operator::Panel(Arc::new(OneByOne(operator)))
+        }
+    }
+
     /// What changes its behaviour, for EXPLAIN.
     pub(crate) fn describe(&self) -> String {
         match self {
@@ -59,6 +86,9 @@ pub struct Call {
     pub time: DataType,
     /// Name of the value column, for sentences.
     pub value: String,
+    /// Names of the numbers that are known of each time, ahead as well; empty unless the call has a second relation,
+    /// and then its operator has to be [`Operator::Panel`].
+    pub known: Vec<String>,
     /// The warehouse version that the statement reads.
     pub version: i64,
 }

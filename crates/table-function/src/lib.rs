@@ -46,6 +46,7 @@ mod exec;
 mod function;
 mod given;
 mod key;
+mod known;
 mod node;
 mod parallel;
 mod planner;
@@ -70,6 +71,7 @@ pub use function::{
     Call, Function, Operator, PanelOperator, PlanContext, Registry, SeriesCatalog, SeriesOperator,
     SeriesSpec, TableFunction,
 };
+pub use known::Known;
 pub use parallel::{Run, for_each, in_order};
 pub use relation::{Binding, RelationCall, RelationExec, RelationFunction, RelationOperator};
 pub use series::{MAX_POINTS, Series};

@@ -20,6 +20,7 @@ use crate::argument::constant;
 use crate::error::ArgumentError;
 use crate::exec::SeriesExec;
 use crate::function::{Call, Operator, TableFunction};
+use crate::known::KnownColumns;
 use crate::relation::RelationNode;
 use crate::signature::Argument;
 use crate::source::Shape;
@@ -33,6 +34,9 @@ pub(crate) struct SeriesNode {
     pub(crate) pending: Vec<Pending>,
     pub(crate) shape: Arc<Shape>,
     pub(crate) input: LogicalPlan,
+    /// The second relation: ids…, time, values….
+    pub(crate) known: Option<LogicalPlan>,
+    pub(crate) known_columns: Option<Arc<KnownColumns>>,
     pub(crate) schema: DFSchemaRef,
 }
 
@@ -72,7 +76,7 @@ impl SeriesNode {
 
 impl PartialEq for SeriesNode {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity() && self.input == other.input
+        self.identity() == other.identity() && self.input == other.input && self.known == other.known
     }
 }
 
@@ -82,13 +86,14 @@ impl Hash for SeriesNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
         self.input.hash(state);
+        self.known.hash(state);
     }
 }
 
 impl PartialOrd for SeriesNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match self.identity().partial_cmp(&other.identity())? {
-            Ordering::Equal => self.input.partial_cmp(&other.input),
+            Ordering::Equal => (&self.input, &self.known).partial_cmp(&(&other.input, &other.known)),
             unequal => Some(unequal),
         }
     }
@@ -100,7 +105,7 @@ impl UserDefinedLogicalNodeCore for SeriesNode {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
+        [&self.input].into_iter().chain(&self.known).collect()
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -121,7 +126,12 @@ impl UserDefinedLogicalNodeCore for SeriesNode {
     }
 
     fn necessary_children_exprs(&self, _output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        Some(vec![(0..self.input.schema().fields().len()).collect()])
+        Some(
+            UserDefinedLogicalNodeCore::inputs(self)
+                .iter()
+                .map(|input| (0..input.schema().fields().len()).collect())
+                .collect(),
+        )
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,14 +142,19 @@ impl UserDefinedLogicalNodeCore for SeriesNode {
         for Pending { argument, expr, .. } in &self.pending {
             write!(f, ", {}={expr}", argument.name)?;
         }
-        write!(f, ", {}", self.shape)
+        write!(f, ", {}", self.shape)?;
+        match &self.known_columns {
+            Some(known) => write!(f, ", known=[{}]", known.names.join(", ")),
+            None => Ok(()),
+        }
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let known = if self.known.is_some() { inputs.pop() } else { None };
         let (Some(input), true) = (inputs.pop(), exprs.len() == self.pending.len()) else {
             return internal_err!("SeriesFunction got {} expressions and no input", exprs.len());
         };
-        let mut node = Self { input, ..self.clone() };
+        let mut node = Self { input, known, ..self.clone() };
         for (pending, expr) in node.pending.iter_mut().zip(exprs) {
             pending.expr = expr;
         }
@@ -164,14 +179,15 @@ impl ExtensionPlanner for FunctionPlanner {
         _session: &dyn Session,
         _planning_ctx: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let [input] = physical_inputs else { return Ok(None) };
+        let [input, known @ ..] = physical_inputs else { return Ok(None) };
         if let Some(node) = node.as_any().downcast_ref::<RelationNode>() {
             return Ok(Some(node.physical(input)?));
         }
         let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
         let schema = Arc::new(node.schema.as_arrow().clone());
         let (operator, shape) = (node.operator(true)?, Arc::clone(&node.shape));
+        let known = known.first().cloned().zip(node.known_columns.clone());
         let name = node.function.signature().name;
-        Ok(Some(Arc::new(SeriesExec::new(name, operator, shape, schema, Arc::clone(input)))))
+        Ok(Some(Arc::new(SeriesExec::new(name, operator, shape, schema, Arc::clone(input), known)?)))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Runs `job(0)` to `job(count - 1)`, each exactly once, in any order and on any threads, and returns when all are
 /// done. [`in_order`] is the simplest one; [`Workers::run`](crate::Workers::run) uses threads.
-pub type Run<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
+pub type Run<'a> = &'a (dyn Fn(usize, &(dyn Fn(usize) + Sync)) + Sync);
 
 /// Runs the jobs one after the other on the calling thread.
 pub fn in_order(count: usize, job: &(dyn Fn(usize) + Sync)) {

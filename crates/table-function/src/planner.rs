@@ -19,10 +19,11 @@ use crate::desugar::{RELATION, TABLE, function_name, normal};
 use crate::error::ArgumentError;
 use crate::function::{Call, Function, PlanContext, Registry, SeriesSpec, TableFunction};
 use crate::given::{Given, decides_columns};
+use crate::known::{self, KnownColumns};
 use crate::node::{Pending, SeriesNode};
 use crate::relation;
 use crate::signature::{Argument, Kind, Signature};
-use crate::source::{AsOf, Key, Shape, Source, quoted};
+use crate::source::{AsOf, Columns, Key, Shape, Source, quoted};
 
 /// Plans calls of the functions in a [`Registry`], on the version that its [`PlanContext`] pins. See the crate's
 /// documentation for where it is registered.
@@ -124,7 +125,7 @@ impl CallPlanner<'_> {
         let mut as_of = None;
         for written in self.given.written() {
             let Some(argument) = self.signature.argument(&written.name) else { continue };
-            if argument.kind == Kind::Series || decides_columns(argument) {
+            if matches!(argument.kind, Kind::Series | Kind::Relation) || decides_columns(argument) {
                 continue;
             }
             let expr = self.given.expr(written, context)?;
@@ -137,6 +138,11 @@ impl CallPlanner<'_> {
                 as_of = Some(self.as_of(&arguments, expr, &time)?);
             }
         }
+
+        let known = self.known(&columns, context)?;
+        let (known, known_columns) = known.unzip();
+        let names =
+            known_columns.as_ref().map_or_else(Vec::new, |columns: &KnownColumns| columns.names.clone());
 
         let filters_said = filters.iter().map(|(_, said)| said.as_str()).collect::<String>();
         let is_key = !matches!(key.as_ref().map(|(key, _)| key), None | Some(Key::All));
@@ -154,10 +160,18 @@ impl CallPlanner<'_> {
         let source = Source { relation: relation.plan, columns, key_column, key, filters, as_of };
         let node = SeriesNode {
             function: Arc::clone(self.function),
-            call: Call { arguments, time, value: shape.value.clone(), version: self.plan.version },
+            call: Call {
+                arguments,
+                time,
+                value: shape.value.clone(),
+                known: names,
+                version: self.plan.version,
+            },
             pending,
             shape: Arc::new(shape),
             input: source.plan()?,
+            known,
+            known_columns: known_columns.map(Arc::new),
             schema: Arc::new(schema),
         };
         node.operator(false)?;
@@ -211,6 +225,27 @@ impl CallPlanner<'_> {
                 Ok(Relation { plan, spec: Some(spec), label, span, key: Some(key.clone()) })
             }
         }
+    }
+
+    /// Plans the second relation, if there is one.
+    fn known(
+        &self,
+        columns: &Columns,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<Option<(LogicalPlan, KnownColumns)>> {
+        let argument = self.signature.arguments.iter().find(|argument| argument.kind == Kind::Relation);
+        let Some((argument, written)) =
+            argument.and_then(|argument| Some((argument, self.given.find(argument.name)?)))
+        else {
+            return Ok(None);
+        };
+        let SqlExpr::Subquery(query) = &written.value else {
+            let message = format!("{} takes {}, not {}", argument.name, argument.kind, written.value);
+            let hint = "write TABLE name for a table";
+            return Err(self.given.fault(message).with_hint(hint).with_span(written.span).into());
+        };
+        let relation = self.query(query, context)?;
+        known::plan(&self.given, argument.name, relation, &columns.ids, &columns.time).map(Some)
     }
 
     fn query(&self, query: &Query, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {

@@ -1,6 +1,7 @@
 //! Series cut out of sorted batches, one at a time.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{cast, partition};
@@ -8,6 +9,8 @@ use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType
 use datafusion::common::ScalarValue;
 use datafusion::common::cast::{as_float64_array, as_primitive_array};
 use datafusion::error::Result;
+
+use crate::known::Known;
 
 /// The most points that one series may have: 160 MB, 57 years of minutes. What comes after is counted, not kept.
 pub const MAX_POINTS: usize = 10_000_000;
@@ -28,11 +31,21 @@ pub struct Series {
     pub rows: usize,
     /// Points beyond [`MAX_POINTS`] that were left out.
     pub left_out: usize,
+    /// What is known of its times beside the values; empty unless the call has a second relation.
+    pub known: Arc<Known>,
 }
 
 impl Series {
     fn new(ids: Vec<ScalarValue>) -> Self {
-        Self { ids, times: Vec::new(), values: Vec::new(), until: None, rows: 0, left_out: 0 }
+        Self {
+            ids,
+            times: Vec::new(),
+            values: Vec::new(),
+            until: None,
+            rows: 0,
+            left_out: 0,
+            known: Arc::default(),
+        }
     }
 
     fn push(&mut self, time: i64, value: f64) {
@@ -158,14 +171,14 @@ impl Batch {
 }
 
 /// Dates and timestamps of any unit as timestamps in microseconds; the instant stays, a time zone is dropped.
-fn microseconds(times: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn microseconds(times: &ArrayRef) -> Result<ArrayRef> {
     let zoned = match times.data_type() {
         DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
         _ => DataType::Timestamp(TimeUnit::Microsecond, None),
     };
     let cast = cast(times, &zoned)?;
     let array = as_primitive_array::<TimestampMicrosecondType>(&cast)?;
-    Ok(std::sync::Arc::new(array.clone().with_timezone_opt(None::<&str>)))
+    Ok(Arc::new(array.clone().with_timezone_opt(None::<&str>)))
 }
 
 #[cfg(test)]

@@ -87,6 +87,16 @@ impl Argument {
         doc: "what to read: TABLE name, or a sub-query in parentheses",
     };
 
+    /// What is known of times ahead: the second relation of functions that look ahead.
+    pub const FUTURE: Argument = Argument {
+        name: "future",
+        kind: Kind::Relation,
+        default: None,
+        doc: "what is known of each time, of the past and ahead, such as promotions and prices: TABLE name or a \
+              sub-query with the time, none or some of the id columns, and columns of numbers or true and false; a \
+              time without a row counts as 0, NULL is unknown, the largest of several rows counts",
+    };
+
     /// The column that holds the values.
     pub const DATA_COL: Argument = Argument {
         name: "data_col",

@@ -10,7 +10,8 @@ use datafusion::error::Result;
 use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
 
 use crate::calendar::{Regular, regularise};
-use crate::forecast::{Point, Request, forecast};
+use crate::covariate::{Cause, Covariate};
+use crate::forecast::{Point, Request, forecast_with};
 use crate::frequency::Frequency;
 use crate::function::timestamps;
 use crate::holiday::HolidayRegion;
@@ -32,6 +33,8 @@ pub(crate) struct ForecastOperator {
     pub(crate) non_negative: bool,
     /// Seed of what such a model draws.
     pub(crate) seed: u64,
+    /// Names of the numbers that are known of each time.
+    pub(crate) known: Vec<String>,
     /// Type of the time column, and so of `forecast_timestamp`.
     pub(crate) time: DataType,
     /// The warehouse version that is read.
@@ -72,7 +75,8 @@ impl ForecastOperator {
                 season: regular.frequency().seasons(),
                 non_negative: self.non_negative,
             };
-            Ok((regular, forecast(&regular.values, &request)?))
+            let known = covariates(series, regular, self.horizon);
+            Ok((regular, forecast_with(&regular.values, &request, &known)?))
         });
         match made {
             Ok((regular, forecast)) => {
@@ -149,12 +153,34 @@ impl ForecastOperator {
             "model={model}, horizon={horizon}, frequency={frequency}, confidence_level={level}, \
              non_negative={non_negative}"
         );
+        if !self.known.is_empty() {
+            text += &format!(", future=[{}]", self.known.join(", "));
+        }
         // They matter to a model of many series alone.
         if self.model == Model::Auto {
             text += &format!(", holiday_region={}, seed={}", self.holiday_region.name(), self.seed);
         }
         text
     }
+}
+
+/// What is known of the steps of a series and of the horizon, one slice a name; NaN where it is NULL.
+pub(crate) fn known(series: &Series, regular: &Regular, horizon: usize) -> Vec<Vec<f64>> {
+    let steps = 0..regular.values.len() + horizon;
+    let times: Vec<i64> = steps.map(|step| regular.time(step).unwrap_or(i64::MAX)).collect();
+    (0..series.known.values.len()).map(|name| series.known.at(name, times.iter().copied())).collect()
+}
+
+/// The same for models of one series: what is unknown is what was known last, 0 at first.
+pub(crate) fn covariates(series: &Series, regular: &Regular, horizon: usize) -> Vec<Covariate> {
+    let of = |mut values: Vec<f64>| {
+        let mut last = 0.0;
+        for value in &mut values {
+            if value.is_finite() { last = *value } else { *value = last }
+        }
+        Covariate { cause: Cause::Promotion, values }
+    };
+    known(series, regular, horizon).into_iter().map(of).collect()
 }
 
 /// A forecast, whoever made it.

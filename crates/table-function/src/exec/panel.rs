@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{Gate, Meter, Passage, Reading, Rows};
 use crate::function::PanelOperator;
+use crate::known::{KnownColumns, KnownTable};
 use crate::series::Series;
 use crate::source::Shape;
 use crate::workers::Workers;
@@ -22,7 +23,7 @@ const OVERHEAD: usize = 512;
 pub(super) fn stream(
     operator: Arc<dyn PanelOperator>,
     shape: Arc<Shape>,
-    reading: Reading,
+    (reading, known): (Reading, Option<(SendableRecordBatchStream, Arc<KnownColumns>)>),
     rows: Rows,
     memory: MemoryReservation,
     meter: Meter,
@@ -30,7 +31,7 @@ pub(super) fn stream(
 ) -> SendableRecordBatchStream {
     let schema = Arc::clone(&rows.schema);
     let work = Work { operator, shape, memory, meter, workers };
-    let batches = stream::once(work.run(reading, rows)).try_flatten();
+    let batches = stream::once(work.run(reading, known, rows)).try_flatten();
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
@@ -46,11 +47,19 @@ impl Work {
     async fn run(
         self,
         mut reading: Reading,
+        known: Option<(SendableRecordBatchStream, Arc<KnownColumns>)>,
         mut rows: Rows,
     ) -> Result<impl futures::Stream<Item = Result<RecordBatch>>> {
-        let (mut panel, mut kept) = (Vec::new(), 0);
-        while let Some(series) = reading.next(|held| self.memory.try_resize(kept + held)).await? {
+        let (known, mut kept) = match known {
+            Some((known, columns)) => self.read(known, &columns).await?,
+            None => (None, 0),
+        };
+        let mut panel = Vec::new();
+        while let Some(mut series) = reading.next(|held| self.memory.try_resize(kept + held)).await? {
             kept += series.size() + OVERHEAD;
+            if let Some(known) = &known {
+                known.tell(&mut series);
+            }
             panel.push(series);
         }
         self.memory.try_resize(kept)?;
@@ -97,6 +106,22 @@ impl Work {
             }
         }))
         .boxed())
+    }
+
+    /// Reads what is known of all series, and says how many bytes that takes.
+    async fn read(
+        &self,
+        mut known: SendableRecordBatchStream,
+        columns: &KnownColumns,
+    ) -> Result<(Option<KnownTable>, usize)> {
+        let (schema, mut batches, mut held) = (known.schema(), Vec::new(), 0);
+        while let Some(batch) = known.next().await.transpose()? {
+            // As they come, put together, and as vectors.
+            held += 3 * batch.get_array_memory_size();
+            self.memory.try_resize(held)?;
+            batches.push(batch);
+        }
+        Ok((Some(KnownTable::new(columns, &schema, &batches)?), held))
     }
 
     /// Takes out the series that there is nothing to do for, with their rows.

@@ -18,12 +18,13 @@ use crate::explain::{Component, Explanation, explain};
 use crate::forecast::Request;
 use crate::frequency::Frequency;
 use crate::model::Model;
+use crate::operator::covariates;
 use crate::unforecastable::Unforecastable;
 
 const SIGNATURE: Signature = Signature {
     name: "explain_forecast",
     aliases: &[],
-    description: "Takes the forecast of each series apart: one row a step, whose trend and seasonal parts add up to the \
+    description: "Takes the forecast of each series apart: one row a step, whose trend, seasonal parts and effects of what is known of the future add up to the \
                   forecast. What a model of many series says can't be taken apart; this is the series' own model.",
     example: "SELECT forecast_timestamp, forecast_value, trend, seasonal_period_weekly, seasonal_period_yearly FROM \
               explain_forecast('SKU1')",
@@ -36,6 +37,7 @@ const SIGNATURE: Signature = Signature {
         Argument::ID_COLS,
         FREQUENCY,
         MODEL,
+        Argument::FUTURE,
         NON_NEGATIVE,
         GAP_FILL,
         Argument::AS_OF,
@@ -66,14 +68,17 @@ impl TableFunction for ExplainForecast {
 
     fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
         let arguments = &call.arguments;
-        Ok(Operator::Series(Arc::new(ExplainOperator {
-            horizon: horizon(arguments)?,
-            level: confidence_level(arguments)?,
-            model: model(arguments)?,
-            frequency: frequency(arguments, &call.time)?,
-            non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
-            time: call.time.clone(),
-        })))
+        Ok(Operator::alone(
+            call,
+            Arc::new(ExplainOperator {
+                horizon: horizon(arguments)?,
+                level: confidence_level(arguments)?,
+                model: model(arguments)?,
+                frequency: frequency(arguments, &call.time)?,
+                non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
+                time: call.time.clone(),
+            }),
+        ))
     }
 }
 
@@ -81,7 +86,7 @@ impl TableFunction for ExplainForecast {
 type Part = (&'static str, fn(Component, Frequency) -> bool);
 
 /// The parts, as BigQuery's `ML.EXPLAIN_FORECAST` calls those that it has, and what belongs to each.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("trend", |part, _| part == Component::Trend),
     ("seasonal_period_daily", |part, step| part == Component::Season(24) && step == Frequency::Hourly),
     ("seasonal_period_weekly", |part, step| match part {
@@ -95,6 +100,7 @@ const PARTS: [Part; 5] = [
         Component::Year => true,
         _ => false,
     }),
+    ("future_effect", |part, _| matches!(part, Component::Effect(_))),
     ("limit_effect", |part, _| part == Component::Limit),
 ];
 
@@ -119,7 +125,8 @@ impl ExplainOperator {
             season: regular.frequency().seasons(),
             non_negative: self.non_negative,
         };
-        let explained = explain(&regular.values, &request, &[])?;
+        let known = covariates(series, &regular, self.horizon);
+        let explained = explain(&regular.values, &request, &known)?;
         let first = regular.values.len();
         let times = (first..first + self.horizon).map(|index| regular.time(index)).collect();
         Ok((explained, times, regular.frequency()))

@@ -29,6 +29,7 @@ const SIGNATURE: Signature = Signature {
         FREQUENCY,
         MODEL,
         HOLIDAY_REGION,
+        Argument::FUTURE,
         NON_NEGATIVE,
         GAP_FILL,
         Argument::AS_OF,
@@ -59,12 +60,13 @@ impl TableFunction for ForecastFunction {
             non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
             seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
             time: call.time.clone(),
+            known: call.known.clone(),
             version: call.version,
         };
         // Series learn from each other only where the model is left to choose.
         Ok(match operator.model {
             Model::Auto => Operator::Panel(Arc::new(operator)),
-            _ => Operator::Series(Arc::new(operator)),
+            _ => Operator::alone(call, Arc::new(operator)),
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::calendar::Regular;
 use crate::civil::DAY;
 use crate::frequency::Frequency;
 use crate::holiday::kinds;
+use crate::model::Model;
 use crate::panel::{
     self, PANEL_HORIZON, PanelMethod, PanelReport, PanelRequest, PreparedSeries, prepare, train,
 };
@@ -37,7 +38,11 @@ impl ForecastOperator {
             })
         };
         let chosen: Vec<usize> = (0..panel.len()).filter(|at| suits(&regular[*at])).collect();
-        if chosen.len() < MANY || self.horizon > PANEL_HORIZON || !self.non_negative {
+        if chosen.len() < MANY
+            || self.model != Model::Auto
+            || self.horizon > PANEL_HORIZON
+            || !self.non_negative
+        {
             return Ok(BTreeMap::new());
         }
         let request = PanelRequest {
@@ -53,14 +58,16 @@ impl ForecastOperator {
             let codes = codes.iter().map(|column| column[position]).collect::<Vec<u32>>();
             let values = &regular.values;
             // One that the panel refuses (a value beyond its range) goes on alone.
-            let series = panel::Series { position, values, first_day, codes: &codes, covariates: &[] };
+            let known = super::known(&panel[chosen[position]], regular, self.horizon);
+            let known: Vec<&[f64]> = known.iter().map(Vec::as_slice).collect();
+            let series = panel::Series { position, values, first_day, codes: &codes, covariates: &known };
             Ok(prepare(&series, &request).ok())
         })?;
         let (positions, prepared): (Vec<usize>, Vec<PreparedSeries>) =
             chosen.iter().zip(prepared).filter_map(|(at, series)| Some((*at, series?))).unzip();
         workers.check()?;
         let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
-        let model = train(&prepared, &request, &run);
+        let model = train(&prepared, &request, workers.threads() > 1, &run);
         workers.check()?;
         let model = model.map_err(internal)?;
         let detail = say(model.report(), self.horizon);

@@ -36,8 +36,21 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds the rows of another.
-    pub(crate) fn append(&mut self, other: Table) {
+    /// The rows of all, one table after the other.
+    pub(crate) fn concat(width: usize, tables: Vec<Table>) -> Table {
+        let rows = tables.iter().map(|table| table.values.len()).sum();
+        let mut all = Table {
+            width,
+            features: Vec::with_capacity(rows * width),
+            values: Vec::with_capacity(rows),
+            starts: Vec::with_capacity(rows),
+            weights: Vec::with_capacity(rows),
+        };
+        tables.into_iter().for_each(|table| all.append(table));
+        all
+    }
+
+    fn append(&mut self, other: Table) {
         self.features.extend(other.features);
         self.values.extend(other.values);
         self.starts.extend(other.starts);
@@ -56,60 +69,112 @@ impl Boost {
     pub(crate) fn score(&self, row: &[f32]) -> f64 {
         self.trees.iter().map(|tree| f64::from(RATE * tree.score(row))).sum()
     }
+}
 
-    /// Learns `trees` trees; with a `held` table, as many of them as are best there. The gain of each feature comes
-    /// along. Time is about trees × rows × width × 3 ns, memory 5 bytes a feature and row, and little else.
-    pub(crate) fn learn(
-        table: &Table,
-        held: Option<&Table>,
-        trees: usize,
-        seed: u64,
-        run: Run<'_>,
-    ) -> (Boost, Vec<f64>) {
-        let (width, count) = (table.width, table.values.len());
-        let bins = Bins::new(&table.features, width, run);
-        let assigned = bins.assign(&table.features, run);
-        let mut scores: Vec<f64> = table.starts.iter().map(|start| f64::from(*start)).collect();
-        let mut held = held.map(|table| Held::new(table, run));
-        let mut derivatives = vec![[0.0_f32; 2]; count];
-        let mut gains = vec![0.0; width];
-        let mut boost = Boost::default();
-        for number in 0..trees {
-            let mut pieces: Vec<_> = derivatives.chunks_mut(PIECE).map(|piece| (piece, Vec::new())).collect();
-            for_each(run, &mut pieces, |piece, (derivatives, chosen)| {
-                for (row, derivatives) in (piece * PIECE..).zip(derivatives.iter_mut()) {
-                    let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
-                    if part < ROW_SHARE {
-                        let (gradient, weight) =
-                            tweedie::derivatives(f64::from(table.values[row]), scores[row]);
-                        let counts = f64::from(table.weights[row]);
-                        *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
-                        chosen.push(row as u32);
-                    }
+/// Boosting under way: trees are added as they are asked for. Time is about trees × rows × width × 3 ns, memory 5 bytes
+/// a feature and row beside the table, and little else.
+pub(crate) struct Learner {
+    width: usize,
+    bins: Bins,
+    assigned: Vec<u8>,
+    values: Vec<f32>,
+    weights: Vec<f32>,
+    scores: Vec<f64>,
+    derivatives: Vec<[f32; 2]>,
+    seed: u64,
+    pub(crate) boost: Boost,
+    /// What each tree gained by each feature.
+    pub(crate) gained: Vec<Vec<f64>>,
+}
+
+impl Learner {
+    /// No tree yet.
+    pub(crate) fn new(table: Table, seed: u64, run: Run<'_>) -> Learner {
+        let Table { width, features, values, starts, weights } = table;
+        let bins = Bins::new(&features, width, run);
+        Learner {
+            assigned: bins.assign(&features, run),
+            scores: starts.into_iter().map(f64::from).collect(),
+            derivatives: vec![[0.0; 2]; values.len()],
+            boost: Boost::default(),
+            gained: Vec::new(),
+            width,
+            bins,
+            values,
+            weights,
+            seed,
+        }
+    }
+
+    /// Adds trees until there are so many.
+    pub(crate) fn grow_to(&mut self, trees: usize, run: Run<'_>) {
+        while self.boost.trees.len() < trees {
+            self.grow(run);
+        }
+    }
+
+    fn grow(&mut self, run: Run<'_>) {
+        let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, .. } = self;
+        let (width, seed, number) = (*width, *seed, self.boost.trees.len());
+        let mut pieces: Vec<_> = derivatives.chunks_mut(PIECE).map(|piece| (piece, Vec::new())).collect();
+        for_each(run, &mut pieces, |piece, (derivatives, chosen)| {
+            for (row, derivatives) in (piece * PIECE..).zip(derivatives.iter_mut()) {
+                let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
+                if part < ROW_SHARE {
+                    let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), scores[row]);
+                    let counts = f64::from(weights[row]);
+                    *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
+                    chosen.push(row as u32);
                 }
-            });
-            let mut chosen: Vec<u32> = pieces.into_iter().flat_map(|(_, chosen)| chosen).collect();
-            let rows = Rows { bins: &assigned, width, derivatives: &derivatives };
-            let features = features(width, seed, number);
-            let tree = tree::grow(rows, &bins, &mut chosen, &features, LIMITS, &mut gains, run);
-            let mut pieces: Vec<&mut [f64]> = scores.chunks_mut(PIECE).collect();
-            for_each(run, &mut pieces, |piece, scores| {
-                let rows = assigned[piece * PIECE * width..].chunks_exact(width);
-                for (score, row) in scores.iter_mut().zip(rows) {
-                    *score += f64::from(RATE * tree.score_bins(row));
-                }
-            });
-            boost.trees.push(tree);
-            if let Some(held) = &mut held
-                && held.is_done(&boost, run)
-            {
-                break;
             }
-        }
-        if let Some(held) = held {
-            boost.trees.truncate(held.best);
-        }
-        (boost, gains)
+        });
+        let mut chosen: Vec<u32> = pieces.into_iter().flat_map(|(_, chosen)| chosen).collect();
+        let rows = Rows { bins: assigned, width, derivatives };
+        let features = features(width, seed, number);
+        let mut gains = vec![0.0; width];
+        let tree = tree::grow(rows, bins, &mut chosen, &features, LIMITS, &mut gains, run);
+        let mut pieces: Vec<&mut [f64]> = scores.chunks_mut(PIECE).collect();
+        for_each(run, &mut pieces, |piece, scores| {
+            let rows = assigned[piece * PIECE * width..].chunks_exact(width);
+            for (score, row) in scores.iter_mut().zip(rows) {
+                *score += f64::from(RATE * tree.score_bins(row));
+            }
+        });
+        self.boost.trees.push(tree);
+        self.gained.push(gains);
+    }
+}
+
+/// Boosting that a table of other rows tells when to stop.
+pub(crate) struct Trial<'a> {
+    learner: Learner,
+    held: Held<'a>,
+}
+
+impl<'a> Trial<'a> {
+    /// No tree yet.
+    pub(crate) fn new(table: Table, held: &'a Table, seed: u64, run: Run<'_>) -> Trial<'a> {
+        Trial { learner: Learner::new(table, seed, run), held: Held::new(held, run) }
+    }
+
+    /// Adds some trees; whether it is done: there are [`TREES`], or it has been long enough without gain.
+    pub(crate) fn round(&mut self, run: Run<'_>) -> bool {
+        let trees = (self.learner.boost.trees.len() + LOOK).min(TREES);
+        self.learner.grow_to(trees, run);
+        self.held.look(&self.learner.boost, run);
+        trees == TREES || trees - self.held.best >= PATIENCE * LOOK
+    }
+
+    /// Trees that are best so far; there will not be fewer.
+    pub(crate) fn best(&self) -> usize {
+        self.held.best
+    }
+
+    /// The best trees.
+    pub(crate) fn into_boost(self) -> Boost {
+        let mut boost = self.learner.boost;
+        boost.trees.truncate(self.held.best);
+        boost
     }
 }
 
@@ -156,17 +221,13 @@ impl<'a> Held<'a> {
         pieces.iter().map(|(_, loss)| loss).sum()
     }
 
-    /// Looks every few trees; whether it has been long enough without gain.
-    fn is_done(&mut self, boost: &Boost, run: Run<'_>) -> bool {
-        if !boost.trees.len().is_multiple_of(LOOK) {
-            return false;
-        }
+    /// Looks at the trees that are new.
+    fn look(&mut self, boost: &Boost, run: Run<'_>) {
         let loss = self.add(&boost.trees[self.seen..], run);
         self.seen = boost.trees.len();
         if loss < self.least {
             (self.least, self.best) = (loss, self.seen);
         }
-        self.seen - self.best >= PATIENCE * LOOK
     }
 }
 
@@ -193,7 +254,11 @@ mod tests {
     #[test]
     fn effects_are_learned_and_noise_is_not() {
         let (train, held) = (table(20_000, 5), table(5_000, 6));
-        let (boost, gains) = Boost::learn(&train, Some(&held), TREES, 1, &in_order);
+        let mut trial = Trial::new(train, &held, 1, &in_order);
+        while !trial.round(&in_order) {}
+        let gained = &trial.learner.gained;
+        let gains = [0, 1, 2].map(|feature| gained.iter().map(|gains| gains[feature]).sum::<f64>());
+        let boost = trial.into_boost();
         assert!((20..TREES).contains(&boost.trees.len()), "{}", boost.trees.len());
         assert!(gains[0] > gains[1] && gains[1] > 2.0 * gains[2], "{gains:?}");
         for (row, factor) in [([0.2, 0.2, 0.5], 1.0), ([0.9, 0.2, 0.5], 2.0), ([0.9, 0.9, 0.5], 3.0)] {
@@ -204,14 +269,12 @@ mod tests {
 
     #[test]
     fn the_same_seed_learns_the_same() {
-        let train = table(2_000, 5);
-        assert_eq!(
-            Boost::learn(&train, None, 12, 1, &in_order),
-            Boost::learn(&train, None, 12, 1, &in_order)
-        );
-        assert_ne!(
-            Boost::learn(&train, None, 12, 1, &in_order).0,
-            Boost::learn(&train, None, 12, 2, &in_order).0
-        );
+        let learn = |seed| {
+            let mut learner = Learner::new(table(2_000, 5), seed, &in_order);
+            learner.grow_to(12, &in_order);
+            learner.boost
+        };
+        assert_eq!(learn(1), learn(1));
+        assert_ne!(learn(1), learn(2));
     }
 }

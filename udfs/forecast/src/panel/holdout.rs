@@ -1,9 +1,9 @@
 //! Local or global: which forecasts the last days of the series better, made without them.
 
-use smartsneaks_table_function::Run;
+use smartsneaks_table_function::{Run, for_each};
 
 use super::band::{self, Outcome};
-use super::boost::{Boost, TREES, Table};
+use super::boost::{Boost, Table, Trial};
 use super::features::Features;
 use super::pool::Pool;
 use super::profile::Profile;
@@ -60,6 +60,8 @@ pub struct PanelScore {
 const TRIED: [PanelMethod; 3] = [PanelMethod::Average, PanelMethod::Global, PanelMethod::Local];
 /// What a later method has to gain on an earlier one.
 const MARGIN: f64 = 0.997;
+/// Series of a job.
+const PIECE: usize = 16;
 /// Steps of a long horizon that are judged.
 const STEPS: usize = 56;
 
@@ -71,98 +73,145 @@ pub(crate) struct Holdout {
     pub(crate) outcomes: Vec<Outcome>,
     /// Series that were judged.
     pub(crate) series: usize,
-    /// Trees that were best.
-    pub(crate) trees: usize,
 }
 
-/// Holds the last `horizon` days of every series out, learns from the rest and compares. Without `global`, only local
-/// models are looked at.
-pub(crate) fn judge(
-    series: &[PreparedSeries],
-    request: &PanelRequest,
-    global: bool,
-    run: Run<'_>,
-) -> Holdout {
-    let held = request.horizon;
-    let pool = Pool::new(series, held);
-    let features = Features::new(series, held, request);
-    let mut table = Table { width: features.width(), ..Table::default() };
-    let mut judged: Vec<Judged> = Vec::new();
-    let stride = held.div_ceil(STEPS);
-    for series in series.iter().filter(|series| series.is_judged(request.series, request.seed)) {
-        let cut = series.values.len().saturating_sub(held);
-        let Some(scale) = scale(&series.values[series.launch.min(cut)..cut]) else { continue };
-        let profile = Profile::fit(series, cut, &pool);
-        let weight = sample::weight(&profile, series, cut);
-        let spread = profile.spread(&series.values, cut);
-        let first = table.values.len();
-        for target in (cut..series.values.len()).step_by(stride) {
-            sample::push(&mut table, &features, series, &profile, &pool, (cut, target), weight);
-        }
-        let rows = (first, table.values.len());
-        judged.push(Judged {
-            rows,
-            position: series.position,
-            whole: series.whole,
-            scale,
-            spread,
-            held: series.held.as_deref(),
+/// Series whose last `horizon` days are held out, and those days as rows.
+pub(crate) struct HeldOut<'a> {
+    request: &'a PanelRequest,
+    pool: Pool,
+    features: Features,
+    /// The rows that are held out.
+    pub(crate) table: Table,
+    judged: Vec<Judged<'a>>,
+}
+
+impl<'a> HeldOut<'a> {
+    /// Holds out.
+    pub(crate) fn new(series: &'a [PreparedSeries], request: &'a PanelRequest, run: Run<'_>) -> HeldOut<'a> {
+        let held = request.horizon;
+        let pool = Pool::new(series, held);
+        let features = Features::new(series, held, request);
+        let chosen: Vec<&PreparedSeries> =
+            series.iter().filter(|series| series.is_judged(request.series, request.seed)).collect();
+        let empty = || Table { width: features.width(), ..Table::default() };
+        let mut pieces: Vec<(Table, Vec<Judged>)> =
+            chosen.chunks(PIECE).map(|_| (empty(), Vec::new())).collect();
+        for_each(run, &mut pieces, |piece, (table, judged)| {
+            for series in chosen.iter().skip(piece * PIECE).take(PIECE) {
+                let cut = series.values.len().saturating_sub(held);
+                let Some(scale) = scale(&series.values[series.launch.min(cut)..cut]) else { continue };
+                let profile = Profile::fit(series, cut, &pool);
+                let weight = sample::weight(&profile, series, cut);
+                let spread = profile.spread(&series.values, cut);
+                let first = table.values.len();
+                for target in (cut..series.values.len()).step_by(held.div_ceil(STEPS)) {
+                    sample::push(table, &features, series, &profile, &pool, (cut, target), weight);
+                }
+                judged.push(Judged {
+                    rows: (first, table.values.len()),
+                    position: series.position,
+                    whole: series.whole,
+                    scale,
+                    spread,
+                    held: series.held.as_deref(),
+                });
+            }
         });
-    }
-    let boost = if global && !judged.is_empty() {
-        let rows = sample::draw_rows(series, held, &features, &pool, held, request.seed, run);
-        Boost::learn(&rows, Some(&table), TREES, request.seed, run).0
-    } else {
-        Boost::default()
-    };
-    let mut means = Vec::with_capacity(table.values.len());
-    for one in &judged {
-        for row in one.rows.0..one.rows.1 {
-            let start = f64::from(table.starts[row]);
-            let local = one.held.map(|held| f64::from(held[(row - one.rows.0) * stride]));
-            let seen = &table.features[row * table.width..(row + 1) * table.width];
-            means.push((
-                local.unwrap_or_else(|| tweedie::mean(start)),
-                tweedie::mean(start + boost.score(seen)),
-            ));
+        let (mut tables, mut judged, mut first) = (Vec::new(), Vec::new(), 0);
+        for (table, ones) in pieces {
+            let moved =
+                ones.into_iter().map(|one| Judged { rows: (first + one.rows.0, first + one.rows.1), ..one });
+            judged.extend(moved);
+            first += table.values.len();
+            tables.push(table);
         }
+        let table = Table::concat(features.width(), tables);
+        HeldOut { request, pool, features, table, judged }
     }
 
-    let methods = if boost.trees.is_empty() { &TRIED[2..] } else { &TRIED[..] };
-    let mut best: Option<(f64, PanelMethod, Vec<Outcome>)> = None;
-    let mut scores = Vec::new();
-    for method in methods.iter().copied().filter(|_| !judged.is_empty()) {
-        let (mut outcomes, mut sum) = (Vec::with_capacity(means.len()), 0.0);
-        for one in &judged {
+    /// Whether there is nothing to judge by.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.judged.is_empty()
+    }
+
+    /// Learns from the days before, tree by tree, as long as that helps on the held-out ones.
+    pub(crate) fn trial(&self, series: &[PreparedSeries], run: Run<'_>) -> Trial<'_> {
+        let PanelRequest { horizon, seed, .. } = *self.request;
+        let rows = sample::draw_rows(series, horizon, &self.features, &self.pool, horizon, seed, run);
+        Trial::new(rows, &self.table, seed, run)
+    }
+
+    /// Compares the methods; without trees, only local models are looked at.
+    pub(crate) fn judge(&self, boost: &Boost, run: Run<'_>) -> Holdout {
+        let HeldOut { request, table, judged, .. } = self;
+        let stride = request.horizon.div_ceil(STEPS);
+        let mut means: Vec<(&Judged<'_>, Vec<(f64, f64)>)> =
+            judged.iter().map(|one| (one, Vec::new())).collect();
+        for_each(run, &mut means, |_, (one, means)| {
+            means.extend((one.rows.0..one.rows.1).map(|row| {
+                let start = f64::from(table.starts[row]);
+                let local = one.held.map(|held| f64::from(held[(row - one.rows.0) * stride]));
+                let seen = &table.features[row * table.width..(row + 1) * table.width];
+                (local.unwrap_or_else(|| tweedie::mean(start)), tweedie::mean(start + boost.score(seen)))
+            }));
+        });
+
+        let methods = if boost.trees.is_empty() { &TRIED[2..] } else { &TRIED[..] };
+        let methods = if judged.is_empty() { &[] } else { methods };
+        let mut tried: Vec<(PanelMethod, Option<Tried>)> =
+            methods.iter().map(|method| (*method, None)).collect();
+        for_each(run, &mut tried, |_, (method, tried)| *tried = Some(self.try_out(*method, &means)));
+
+        let mut best: Option<(f64, PanelMethod, Vec<Outcome>)> = None;
+        let mut scores = Vec::new();
+        for (method, tried) in tried {
+            let Some(Tried { rmsse, interval_score, outcomes }) = tried else { continue };
+            scores.push(PanelScore { method, rmsse, interval_score });
+            // Both count alike: the product of the two.
+            let total = rmsse * interval_score;
+            if best.as_ref().is_none_or(|(least, ..)| total < MARGIN * least) {
+                best = Some((total, method, outcomes));
+            }
+        }
+        let (method, outcomes) =
+            best.map_or((PanelMethod::Local, Vec::new()), |(_, method, outcomes)| (method, outcomes));
+        Holdout { method, scores, outcomes, series: judged.len() }
+    }
+
+    /// How well a method does, given the local and the global mean of every row.
+    fn try_out(&self, method: PanelMethod, means: &[(&Judged<'_>, Vec<(f64, f64)>)]) -> Tried {
+        let stride = self.request.horizon.div_ceil(STEPS);
+        let (mut outcomes, mut sum) = (Vec::with_capacity(self.table.values.len()), 0.0);
+        for (one, means) in means {
             let mut squares = 0.0;
-            for (row, means) in means.iter().enumerate().take(one.rows.1).skip(one.rows.0) {
-                let mean = method.combine(means.0, means.1);
-                let actual = f64::from(table.values[row]);
+            for (place, (local, global)) in means.iter().enumerate() {
+                let mean = method.combine(*local, *global);
+                let actual = f64::from(self.table.values[one.rows.0 + place]);
                 squares += (actual - mean).powi(2);
-                let step = (row - one.rows.0) * stride;
                 outcomes.push(Outcome {
                     series: one.position,
-                    step,
+                    step: place * stride,
                     mean,
                     actual,
                     spread: one.spread,
                     whole: one.whole,
                 });
             }
-            sum += (squares / (one.rows.1 - one.rows.0) as f64 / one.scale).sqrt();
+            sum += (squares / means.len() as f64 / one.scale).sqrt();
         }
-        let rmsse = sum / judged.len() as f64;
-        let interval_score = band::crossed(&outcomes, held, 0.5);
-        scores.push(PanelScore { method, rmsse, interval_score });
-        // Both count alike: the product of the two.
-        let total = rmsse * interval_score;
-        if best.as_ref().is_none_or(|(least, ..)| total < MARGIN * least) {
-            best = Some((total, method, outcomes));
+        Tried {
+            rmsse: sum / means.len() as f64,
+            interval_score: band::crossed(&outcomes, self.request.horizon, 0.5),
+            outcomes,
         }
     }
-    let (method, outcomes) =
-        best.map_or((PanelMethod::Local, Vec::new()), |(_, method, outcomes)| (method, outcomes));
-    Holdout { method, scores, outcomes, series: judged.len(), trees: boost.trees.len() }
+}
+
+/// What a method said of the held-out days.
+struct Tried {
+    rmsse: f64,
+    interval_score: f64,
+    outcomes: Vec<Outcome>,
 }
 
 /// A series whose end was held out, and its rows of the table.

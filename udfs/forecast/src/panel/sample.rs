@@ -40,9 +40,7 @@ pub(crate) fn draw_rows(
         let series = series.iter().skip(piece * PIECE).take(PIECE);
         draw_piece(series, held, features, pool, (horizon, share, seed), table);
     });
-    let mut table = empty();
-    pieces.into_iter().for_each(|piece| table.append(piece));
-    table
+    Table::concat(features.width(), pieces)
 }
 
 fn draw_piece<'a>(

@@ -1,14 +1,14 @@
 //! From a panel to a model of it, and from that to forecasts.
 
-use smartsneaks_table_function::Run;
+use smartsneaks_table_function::{Run, for_each};
 
 use crate::forecast::Point;
 use crate::unforecastable::Unforecastable;
 
 use super::band::{Band, Outcome};
-use super::boost::Boost;
+use super::boost::{Boost, Learner, Trial};
 use super::features::Features;
-use super::holdout::{self, PanelMethod, PanelScore};
+use super::holdout::{HeldOut, PanelMethod, PanelScore};
 use super::pool::Pool;
 use super::profile::Profile;
 use super::sample;
@@ -17,6 +17,7 @@ use super::tweedie;
 
 /// Series from which on it is worth learning across them.
 const MANY: usize = 50;
+
 /// The first trees of a panel too short to hold anything out.
 const UNTRIED: usize = 60;
 
@@ -58,14 +59,16 @@ pub struct PanelForecast {
 
 /// Learns from all series of a panel, given in the order of their positions. The same bits whatever `run` does.
 ///
-/// With fewer than 50 series and no covariates only local models are used. Time is bounded by the rows that are drawn
-/// (200,000, twice) plus some 50 µs a series; memory by about 100 MB plus the series.
+/// With fewer than 50 series and no covariates only local models are used. `side_by_side` is worth it where `run` has
+/// several threads: the final model then grows while it is tried out, in vain where local models win. Time is bounded by the rows that are drawn
+/// (200,000, twice) plus some 50 µs a series; memory by about 200 MB plus the series.
 ///
 /// # Errors
 /// `InvalidRequest` where there is no series, or they differ in their number of codes, of covariates or in horizon.
 pub fn train(
     series: &[PreparedSeries],
     request: &PanelRequest,
+    side_by_side: bool,
     run: Run<'_>,
 ) -> Result<PanelModel, Unforecastable> {
     let Some(first) = series.first() else {
@@ -81,24 +84,51 @@ pub fn train(
         ));
     }
     let global = series.len() >= MANY || first.covariate_count() > 0;
-    let judged = holdout::judge(series, request, global, run);
-    let untried = judged.series == 0 && global;
-    let method = if untried { PanelMethod::Global } else { judged.method };
-    let trees = if untried { UNTRIED } else { judged.trees };
 
     let pool = Pool::new(series, 0);
     let features = Features::new(series, 0, request);
-    let mut boost = Boost::default();
-    let mut importance = Vec::new();
-    if method != PanelMethod::Local {
+    let held_out = HeldOut::new(series, request, run);
+    let tried = global && !held_out.is_empty();
+
+    // What is learned without the held-out days says how many trees there should be. What is learned from all days can
+    // grow side by side with it, as far as it is sure to be wanted: the bits and the work stay the same.
+    let (mut trial, mut whole): (Option<Trial<'_>>, Option<Learner>) = (None, None);
+    let all = || {
         let rows = sample::draw_rows(series, 0, &features, &pool, request.horizon, request.seed, run);
-        let (learned, gains) = Boost::learn(&rows, None, trees, request.seed, run);
-        let total: f64 = gains.iter().sum();
-        importance = features.names().into_iter().zip(gains.iter().map(|gain| gain / total)).collect();
-        importance.retain(|(_, share)| *share > 0.0);
-        importance.sort_by(|a, b| b.1.total_cmp(&a.1));
-        boost = learned;
+        Learner::new(rows, request.seed, run)
+    };
+    let (mut done, mut best) = (!tried, 0);
+    while !done {
+        // A statement that was stopped runs nothing more.
+        done = true;
+        let mut sides = [Side::Trial(&mut trial, &mut done), Side::Whole(&mut whole)];
+        let sides = if side_by_side { &mut sides[..] } else { &mut sides[..1] };
+        for_each(run, sides, |_, side| match side {
+            Side::Trial(trial, done) => {
+                **done = trial.get_or_insert_with(|| held_out.trial(series, run)).round(run);
+            }
+            Side::Whole(whole) => whole.get_or_insert_with(all).grow_to(best, run),
+        });
+        best = trial.as_ref().map_or(best, Trial::best);
     }
+    let judged = held_out.judge(&trial.map(Trial::into_boost).unwrap_or_default(), run);
+    let (method, wanted) = match judged.method {
+        _ if global && !tried => (PanelMethod::Global, UNTRIED),
+        PanelMethod::Local => (PanelMethod::Local, 0),
+        method => (method, best),
+    };
+    let (mut boost, mut gained) = (Boost::default(), Vec::new());
+    if wanted > 0 {
+        let mut whole = whole.unwrap_or_else(all);
+        whole.grow_to(wanted, run);
+        (boost, gained) = (whole.boost, whole.gained);
+    }
+    let gains = |feature: usize| gained.iter().map(|gains| gains[feature]).sum::<f64>();
+    let gains: Vec<f64> = (0..features.width()).map(gains).collect();
+    let total: f64 = gains.iter().sum();
+    let shares = features.names().into_iter().zip(gains.iter().map(|gain| gain / total));
+    let mut importance: Vec<(String, f64)> = shares.filter(|(_, share)| *share > 0.0).collect();
+    importance.sort_by(|a, b| b.1.total_cmp(&a.1));
     let report = PanelReport {
         method,
         scores: judged.scores,
@@ -106,8 +136,16 @@ pub fn train(
         trees: boost.trees.len(),
         importance,
     };
-    let band = Band::new(&judged.outcomes, request.horizon);
+    let band = Band::new(&judged.outcomes, request.horizon, run);
     Ok(PanelModel { horizon: request.horizon, report, pool, features, boost, band })
+}
+
+/// What grows side by side.
+enum Side<'a, 'b> {
+    /// Without the held-out days; and whether it is done.
+    Trial(&'a mut Option<Trial<'b>>, &'a mut bool),
+    /// From all days.
+    Whole(&'a mut Option<Learner>),
 }
 
 impl PanelModel {
@@ -210,7 +248,7 @@ mod tests {
     #[test]
     fn promotions_are_learned_across_the_panel() {
         let (series, request) = panel();
-        let model = train(&series, &request, &in_order).unwrap();
+        let model = train(&series, &request, false, &in_order).unwrap();
         assert_ne!(model.report().method, PanelMethod::Local);
         let scores = &model.report().scores;
         assert!(scores[1].rmsse < 0.95 * scores[2].rmsse, "{scores:?}");
@@ -231,11 +269,11 @@ mod tests {
     #[test]
     fn a_stored_model_forecasts_the_same_and_damage_is_noticed() {
         let (series, request) = panel();
-        let model = train(&series, &request, &in_order).unwrap();
-        assert_eq!(model, train(&series, &request, &in_order).unwrap());
+        let model = train(&series, &request, false, &in_order).unwrap();
+        assert_eq!(model, train(&series, &request, false, &in_order).unwrap());
         let workers = Workers::new(3);
         let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
-        assert_eq!(model, train(&series, &request, &run).unwrap());
+        assert_eq!(model, train(&series, &request, true, &run).unwrap());
         let bytes = model.to_bytes();
         let read = PanelModel::from_bytes(&bytes).unwrap();
         assert_eq!(read, model);
@@ -273,7 +311,7 @@ mod tests {
             })
             .collect();
         for panel in [&prepared[..], &prepared[..1], &prepared[2..3]] {
-            let model = train(panel, &request, &in_order).unwrap();
+            let model = train(panel, &request, true, &in_order).unwrap();
             assert_eq!(PanelModel::from_bytes(&model.to_bytes()).as_ref(), Ok(&model));
             for series in &prepared {
                 for point in model.predict(series, 0.99).unwrap().points {
@@ -282,7 +320,7 @@ mod tests {
                 }
             }
         }
-        assert!(train(&[], &request, &in_order).is_err());
-        assert!(train(&prepared, &PanelRequest { horizon: 4, ..request }, &in_order).is_err());
+        assert!(train(&[], &request, false, &in_order).is_err());
+        assert!(train(&prepared, &PanelRequest { horizon: 4, ..request }, false, &in_order).is_err());
     }
 }
