@@ -27,23 +27,6 @@ pub struct Known {
     pub values: Vec<Vec<f64>>,
 }
 
-impl Known {
-    /// The values of `name` (by its place) at `times`, which ascend: 0 at times that it has no row for.
-    pub fn at(&self, name: usize, times: impl IntoIterator<Item = i64>) -> Vec<f64> {
-        let mut next = 0;
-        times
-            .into_iter()
-            .map(|time| {
-                while self.times.get(next).is_some_and(|found| *found < time) {
-                    next += 1;
-                }
-                let found = self.times.get(next) == Some(&time);
-                if found { self.values.get(name).map_or(f64::NAN, |values| values[next]) } else { 0.0 }
-            })
-            .collect()
-    }
-}
-
 /// Which columns the second relation has, once planned: ids, time, values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct KnownColumns {
@@ -160,20 +143,5 @@ impl KnownTable {
         let key: Vec<ScalarValue> =
             self.ids.iter().filter_map(|place| series.ids.get(*place).cloned()).collect();
         series.known = Arc::clone(self.found.get(&key).unwrap_or(&self.none));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_without_a_row_are_zero_and_nulls_are_unknown() {
-        let known = Known { times: vec![2, 3, 7], values: vec![vec![1.0, f64::NAN, 4.0]] };
-        let found = known.at(0, [1, 2, 3, 5, 7, 9]);
-        assert_eq!(found[..2], [0.0, 1.0]);
-        assert!(found[2].is_nan());
-        assert_eq!(found[3..], [0.0, 4.0, 0.0]);
-        assert_eq!(Known::default().at(0, [1, 2]), [0.0, 0.0]);
     }
 }

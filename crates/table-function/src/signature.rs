@@ -94,7 +94,7 @@ impl Argument {
         default: None,
         doc: "what is known of each time, of the past and ahead, such as promotions and prices: TABLE name or a \
               sub-query with the time, none or some of the id columns, and columns of numbers or true and false; a \
-              time without a row counts as 0, NULL is unknown, the largest of several rows counts",
+              step without a row counts as 0, NULL is unknown, the largest of several rows within a step counts",
     };
 
     /// The column that holds the values.

@@ -34,6 +34,11 @@ impl Regular {
     pub fn time(&self, index: usize) -> Option<i64> {
         self.calendar.time(self.first.checked_add(i64::try_from(index).ok()?)?)
     }
+
+    /// Index of the step that a moment falls in, negative before the first.
+    pub(crate) fn index(&self, time: i64) -> i64 {
+        self.calendar.step(time) - self.first
+    }
 }
 
 /// Puts rows on a calendar: duplicates are summed, gaps become zero (no sale).

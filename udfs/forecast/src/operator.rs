@@ -164,11 +164,21 @@ impl ForecastOperator {
     }
 }
 
-/// What is known of the steps of a series and of the horizon, one slice a name; NaN where it is NULL.
-pub(crate) fn known(series: &Series, regular: &Regular, horizon: usize) -> Vec<Vec<f64>> {
-    let steps = 0..regular.values.len() + horizon;
-    let times: Vec<i64> = steps.map(|step| regular.time(step).unwrap_or(i64::MAX)).collect();
-    (0..series.known.values.len()).map(|name| series.known.at(name, times.iter().copied())).collect()
+/// What is known of the steps of a series and of the horizon, one slice a name: the largest value within a step, NaN
+/// where all are NULL, 0 where there is none.
+fn known(series: &Series, regular: &Regular, horizon: usize) -> Vec<Vec<f64>> {
+    let of = |values: &Vec<f64>| {
+        let mut steps: Vec<Option<f64>> = vec![None; regular.values.len() + horizon];
+        for (time, value) in series.known.times.iter().zip(values) {
+            let index = usize::try_from(regular.index(*time)).ok();
+            if let Some(step) = index.and_then(|index| steps.get_mut(index)) {
+                // NaN loses against any number.
+                *step = Some(step.unwrap_or(f64::NAN).max(*value));
+            }
+        }
+        steps.into_iter().map(|step| step.unwrap_or(0.0)).collect()
+    };
+    series.known.values.iter().map(of).collect()
 }
 
 /// The same for models of one series: what is unknown is what was known last, 0 at first.
@@ -222,5 +232,37 @@ impl PanelOperator for ForecastOperator {
 
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
         self.refused(series, status, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::civil::DAY;
+    use smartsneaks_table_function::Known;
+
+    #[test]
+    fn what_is_known_falls_into_its_step() {
+        let days = 0..14;
+        let series = Series {
+            ids: Vec::new(),
+            // 1970-01-05 is a Monday.
+            times: days.clone().map(|day| (4 + day) * DAY).collect(),
+            values: days.map(|_| 1.0).collect(),
+            until: None,
+            rows: 14,
+            left_out: 0,
+            known: Arc::new(Known {
+                times: [0, 5, 6, 12, 26].map(|day| day * DAY).to_vec(),
+                values: vec![vec![9.0, 2.0, 3.0, f64::NAN, 4.0]],
+            }),
+        };
+        let regular = regularise(&series.times, &series.values, Some(Frequency::Weekly), None).unwrap();
+        let found = known(&series, &regular, 2);
+        assert_eq!((found.len(), found[0].len(), found[0][0]), (1, 4, 3.0));
+        assert!(found[0][1].is_nan());
+        assert_eq!(found[0][2..], [0.0, 4.0]);
+        let carried = &covariates(&series, &regular, 2)[0].values;
+        assert_eq!(carried[..], [3.0, 3.0, 0.0, 4.0]);
     }
 }
