@@ -8,27 +8,23 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field};
 use arrow::util::pretty::pretty_format_batches;
-use async_trait::async_trait;
-use datafusion::catalog::{MemTable, MemorySchemaProvider, Session};
+use datafusion::catalog::{MemTable, MemorySchemaProvider};
 use datafusion::common::ParamValues;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use futures::StreamExt;
 use proptest::prelude::*;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Call, Kind, Operator, PlanContext, Registry, Series, SeriesCatalog,
-    SeriesOperator, SeriesSpec, Signature, TableFunction, desugar, extension_planner, relation_planner,
-    tokenize,
+    Argument, ArgumentError, Call, Kind, Operator, Registry, Series, SeriesOperator, Signature, TableFunction,
 };
+
+#[path = "support/plain.rs"]
+mod plain;
+
+use plain::{Catalog, fault_of};
 
 const SIGNATURE: Signature = Signature {
     name: "total",
@@ -119,39 +115,9 @@ impl SeriesOperator for TotalOperator {
     }
 }
 
-#[derive(Debug)]
-struct Catalog {
-    default: bool,
-}
-
-impl SeriesCatalog for Catalog {
-    fn default_series(&self) -> Option<(Vec<String>, SeriesSpec)> {
-        let parts = vec!["public".to_string(), "sku_city_daily".to_string()];
-        self.default.then(|| (parts.clone(), self.series(&parts).unwrap()))
-    }
-
-    fn series(&self, parts: &[String]) -> Option<SeriesSpec> {
-        parts.last().filter(|name| *name == "sku_city_daily").map(|_| SeriesSpec {
-            id: vec!["sku".into(), "city".into()],
-            time: "date".into(),
-            value: "qty".into(),
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Planner;
-
-#[async_trait]
-impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![extension_planner()]);
-        planner.create_physical_plan(plan, session).await
-    }
+/// With or without a default series table.
+fn catalog(default: bool) -> Catalog {
+    Catalog { default: default.then_some(&["public", "sku_city_daily"]) }
 }
 
 /// SKU1 sells in Chennai and Madurai on days 0 to 9, SKU2 in Chennai on days 0 to 4 (one day twice, one without qty).
@@ -177,17 +143,13 @@ fn sales() -> RecordBatch {
     .unwrap()
 }
 
+fn registry() -> Registry {
+    Registry::new([Arc::new(Total) as Arc<dyn TableFunction>])
+}
+
 fn session(partitions: usize, catalog: Catalog) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(7);
-    let registry = Arc::new(Registry::new([Arc::new(Total) as Arc<dyn TableFunction>]));
-    let planner = relation_planner(registry, PlanContext { version: 12, series: Arc::new(catalog) });
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_default_features()
-        .with_query_planner(Arc::new(Planner))
-        .with_relation_planners(vec![planner])
-        .build();
-    let context = SessionContext::new_with_state(state);
+    let context = plain::session(registry(), catalog, config);
     let batch = sales();
     let halves = vec![vec![batch.slice(0, 9)], vec![batch.slice(9, batch.num_rows() - 9)]];
     let table = Arc::new(MemTable::try_new(batch.schema(), halves).unwrap());
@@ -204,12 +166,7 @@ fn session(partitions: usize, catalog: Catalog) -> SessionContext {
 }
 
 async fn plan_on(context: &SessionContext, sql: &str, default: bool) -> Result<LogicalPlan> {
-    let registry = Registry::new([Arc::new(Total) as Arc<dyn TableFunction>]);
-    let tokens = tokenize(sql, &PostgreSqlDialect {}).unwrap();
-    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
-    let mut statement = parser.parse_statement()?;
-    desugar(&mut statement, &registry, &Catalog { default })?;
-    context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await
+    plain::plan(context, &registry(), catalog(default), sql).await
 }
 
 async fn rows_of(context: &SessionContext, plan: LogicalPlan) -> Result<String> {
@@ -219,7 +176,7 @@ async fn rows_of(context: &SessionContext, plan: LogicalPlan) -> Result<String> 
 
 /// The rows of a statement, as `a|b|c` lines.
 async fn rows(sql: &str) -> String {
-    let context = session(4, Catalog { default: true });
+    let context = session(4, catalog(true));
     let plan = plan_on(&context, sql, true).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     lines(&rows_of(&context, plan).await.unwrap_or_else(|error| panic!("{sql}: {error}")))
 }
@@ -231,12 +188,12 @@ fn lines(table: &str) -> String {
 }
 
 async fn fault(sql: &str) -> ArgumentError {
-    let context = session(4, Catalog { default: true });
+    let context = session(4, catalog(true));
     let error = match plan_on(&context, sql, true).await {
         Ok(plan) => rows_of(&context, plan).await.expect_err(sql),
         Err(error) => error,
     };
-    ArgumentError::find(&error).unwrap_or_else(|| panic!("{sql}: {error}")).clone()
+    fault_of(sql, &error)
 }
 
 #[tokio::test]
@@ -393,7 +350,7 @@ async fn faults_say_what_is_valid() {
 
 #[tokio::test]
 async fn without_a_default_series_a_key_is_refused() {
-    let context = session(1, Catalog { default: false });
+    let context = session(1, catalog(false));
     let error = plan_on(&context, "SELECT * FROM total('SKU1')", false).await.unwrap_err();
     let error = ArgumentError::find(&error).unwrap();
     assert_eq!(error.message, "there is no default series table to look a key up in");
@@ -401,7 +358,7 @@ async fn without_a_default_series_a_key_is_refused() {
 }
 
 async fn bound(sql: &str, values: Vec<ScalarValue>) -> Result<String, DataFusionError> {
-    let context = session(4, Catalog { default: true });
+    let context = session(4, catalog(true));
     let plan = plan_on(&context, sql, true).await?.with_param_values(ParamValues::from(values))?;
     Ok(lines(&rows_of(&context, plan).await?))
 }
@@ -409,7 +366,7 @@ async fn bound(sql: &str, values: Vec<ScalarValue>) -> Result<String, DataFusion
 #[tokio::test]
 async fn parameters_have_types_before_they_have_values() {
     let sql = "SELECT sku, total, horizon, until_day FROM total($1, horizon => $2, level => $3, as_of => $4) ORDER BY 1";
-    let context = session(1, Catalog { default: true });
+    let context = session(1, catalog(true));
     let plan = plan_on(&context, sql, true).await.unwrap();
     let types = plan.get_parameter_types().unwrap();
     for (name, expected) in
@@ -453,7 +410,7 @@ async fn explain_shows_the_operator() {
     }
     // The condition on an id column goes to the scan, and columns that nobody asked for are not read.
     assert!(!plan.contains("revenue"), "{plan}");
-    let parameters = session(1, Catalog { default: true });
+    let parameters = session(1, catalog(true));
     let plan = plan_on(&parameters, "SELECT * FROM total('SKU1', horizon => $1)", true).await.unwrap();
     assert!(plan.display_indent().to_string().contains("horizon=$1"), "{}", plan.display_indent());
 }
@@ -464,7 +421,7 @@ async fn the_number_of_partitions_changes_nothing() {
         "SELECT * FROM total('*', data_col => 'revenue', id_cols => ARRAY['sku', 'city']) ORDER BY sku, city";
     let mut tables = Vec::new();
     for partitions in [1, 2, 4] {
-        let context = session(partitions, Catalog { default: true });
+        let context = session(partitions, catalog(true));
         let plan = plan_on(&context, sql, true).await.unwrap();
         tables.push(rows_of(&context, plan).await.unwrap());
     }
@@ -474,7 +431,7 @@ async fn the_number_of_partitions_changes_nothing() {
 
 #[tokio::test]
 async fn dropping_the_stream_stops_between_series() {
-    let context = session(1, Catalog { default: true });
+    let context = session(1, catalog(true));
     let sql = "SELECT * FROM total((SELECT value::text AS id, DATE '2026-01-01' AS day, value \
                FROM generate_series(1, 5000)))";
     let plan = plan_on(&context, sql, true).await.unwrap();
@@ -510,7 +467,7 @@ proptest! {
         let arguments = order.iter().map(|place: &usize| given[*place].clone()).collect::<Vec<_>>().join(", ");
         let sql = format!("SELECT total, horizon FROM total({arguments})");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let context = session(1, Catalog { default: true });
+        let context = session(1, catalog(true));
         match runtime.block_on(plan_on(&context, &sql, true)) {
             Ok(plan) => {
                 let rows = lines(&runtime.block_on(rows_of(&context, plan)).unwrap());

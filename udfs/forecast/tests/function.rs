@@ -8,61 +8,21 @@ use arrow::array::{
     Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMillisecondArray,
 };
-use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, TimeUnit};
-use arrow::util::display::array_value_to_string;
-use async_trait::async_trait;
-use datafusion::catalog::{MemTable, Session};
 use datafusion::common::ParamValues;
 use datafusion::error::Result;
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use smartsneaks_forecast::functions;
-use smartsneaks_table_function::{
-    ArgumentError, PlanContext, Registry, SeriesCatalog, SeriesSpec, desugar, extension_planner,
-    relation_planner, tokenize,
-};
+use smartsneaks_table_function::{ArgumentError, Registry};
 
-#[derive(Debug)]
-struct Catalog;
+#[path = "../../../crates/table-function/tests/support/plain.rs"]
+mod plain;
 
-impl SeriesCatalog for Catalog {
-    fn default_series(&self) -> Option<(Vec<String>, SeriesSpec)> {
-        let parts = vec!["sku_city_daily".to_string()];
-        self.series(&parts).map(|spec| (parts, spec))
-    }
+use plain::{Catalog, cell, collect, fault_of};
 
-    fn series(&self, parts: &[String]) -> Option<SeriesSpec> {
-        parts.last().filter(|name| *name == "sku_city_daily").map(|_| SeriesSpec {
-            id: vec!["sku".into(), "city".into()],
-            time: "date".into(),
-            value: "qty".into(),
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Planner;
-
-#[async_trait]
-impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![extension_planner()]);
-        planner.create_physical_plan(plan, session).await
-    }
-}
+const CATALOG: Catalog = Catalog { default: Some(&["sku_city_daily"]) };
 
 /// The first Monday of 2024.
 const MONDAY: i32 = 19_723;
@@ -102,36 +62,22 @@ fn hours(bad: bool) -> RecordBatch {
 }
 
 fn session(partitions: usize) -> SessionContext {
-    let registry = Arc::new(Registry::new(functions()));
-    let planner = relation_planner(registry, PlanContext { version: 12, series: Arc::new(Catalog) });
-    let state = SessionStateBuilder::new()
-        .with_config(SessionConfig::new().with_target_partitions(partitions))
-        .with_default_features()
-        .with_query_planner(Arc::new(Planner))
-        .with_relation_planners(vec![planner])
-        .build();
-    let context = SessionContext::new_with_state(state);
+    let config = SessionConfig::new().with_target_partitions(partitions);
+    let context = plain::session(Registry::new(functions()), CATALOG, config);
     for (name, batch) in [("sku_city_daily", sales()), ("hours", hours(false)), ("bad_hours", hours(true))] {
-        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
-        context.register_table(name, Arc::new(table)).unwrap();
+        plain::register(&context, name, batch);
     }
     context
 }
 
 async fn plan(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
-    let tokens = tokenize(sql, &PostgreSqlDialect {}).unwrap();
-    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
-    let mut statement = parser.parse_statement()?;
-    desugar(&mut statement, &Registry::new(functions()), &Catalog)?;
-    context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await
+    plain::plan(context, &Registry::new(functions()), CATALOG, sql).await
 }
 
 async fn run(partitions: usize, sql: &str, values: Vec<ScalarValue>) -> Result<RecordBatch> {
     let context = session(partitions);
     let plan = plan(&context, sql).await?.with_param_values(ParamValues::from(values))?;
-    let frame = context.execute_logical_plan(plan).await?;
-    let schema = Arc::clone(frame.schema().inner());
-    Ok(concat_batches(&schema, &frame.collect().await?).unwrap())
+    collect(&context, plan).await
 }
 
 async fn rows(sql: &str) -> RecordBatch {
@@ -139,12 +85,7 @@ async fn rows(sql: &str) -> RecordBatch {
 }
 
 async fn fault(sql: &str) -> ArgumentError {
-    let error = run(1, sql, vec![]).await.expect_err(sql);
-    ArgumentError::find(&error).unwrap_or_else(|| panic!("{sql}: {error}")).clone()
-}
-
-fn cell(batch: &RecordBatch, column: &str, row: usize) -> String {
-    array_value_to_string(batch.column_by_name(column).unwrap(), row).unwrap()
+    fault_of(sql, &run(1, sql, vec![]).await.expect_err(sql))
 }
 
 #[tokio::test]
