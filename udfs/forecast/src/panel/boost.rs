@@ -36,16 +36,20 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The rows of all, one table after the other.
-    pub(crate) fn concat(width: usize, tables: Vec<Table>) -> Table {
-        let rows = tables.iter().map(|table| table.values.len()).sum();
-        let mut all = Table {
+    /// An empty table with room for so many rows: to grow step by step would touch twice the memory.
+    pub(crate) fn with_room(width: usize, rows: usize) -> Table {
+        Table {
             width,
             features: Vec::with_capacity(rows * width),
             values: Vec::with_capacity(rows),
             starts: Vec::with_capacity(rows),
             weights: Vec::with_capacity(rows),
-        };
+        }
+    }
+
+    /// The rows of all, one table after the other.
+    pub(crate) fn concat(width: usize, tables: Vec<Table>) -> Table {
+        let mut all = Table::with_room(width, tables.iter().map(|table| table.values.len()).sum());
         tables.into_iter().for_each(|table| all.append(table));
         all
     }

@@ -93,10 +93,11 @@ impl<'a> HeldOut<'a> {
         let features = Features::new(series, held, request);
         let chosen: Vec<&PreparedSeries> =
             series.iter().filter(|series| series.is_judged(request.series, request.seed)).collect();
-        let empty = || Table { width: features.width(), ..Table::default() };
+        let stride = held.div_ceil(STEPS);
         let mut pieces: Vec<(Table, Vec<Judged>)> =
-            chosen.chunks(PIECE).map(|_| (empty(), Vec::new())).collect();
+            chosen.chunks(PIECE).map(|_| Default::default()).collect();
         for_each(run, &mut pieces, |piece, (table, judged)| {
+            *table = Table::with_room(features.width(), PIECE * held.div_ceil(stride.max(1)));
             for series in chosen.iter().skip(piece * PIECE).take(PIECE) {
                 let cut = series.values.len().saturating_sub(held);
                 let Some(scale) = scale(&series.values[series.launch.min(cut)..cut]) else { continue };
@@ -104,7 +105,7 @@ impl<'a> HeldOut<'a> {
                 let weight = sample::weight(&profile, series, cut);
                 let spread = profile.spread(&series.values, cut);
                 let first = table.values.len();
-                for target in (cut..series.values.len()).step_by(held.div_ceil(STEPS)) {
+                for target in (cut..series.values.len()).step_by(stride) {
                     sample::push(table, &features, series, &profile, &pool, (cut, target), weight);
                 }
                 judged.push(Judged {

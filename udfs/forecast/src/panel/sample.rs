@@ -34,9 +34,9 @@ pub(crate) fn draw_rows(
     run: Run<'_>,
 ) -> Table {
     let share = ROWS.div_ceil(series.len().max(1)).min(A_SERIES);
-    let empty = || Table { width: features.width(), ..Table::default() };
-    let mut pieces: Vec<Table> = series.chunks(PIECE).map(|_| empty()).collect();
+    let mut pieces: Vec<Table> = series.chunks(PIECE).map(|_| Table::default()).collect();
     for_each(run, &mut pieces, |piece, table| {
+        *table = Table::with_room(features.width(), PIECE * share);
         let series = series.iter().skip(piece * PIECE).take(PIECE);
         draw_piece(series, held, features, pool, (horizon, share, seed), table);
     });
