@@ -86,14 +86,16 @@ pub(crate) struct Learner {
     scores: Vec<f64>,
     derivatives: Vec<[f32; 2]>,
     seed: u64,
+    /// See [`tree::grow`].
+    ahead: bool,
     pub(crate) boost: Boost,
     /// What each tree gained by each feature.
     pub(crate) gained: Vec<Vec<f64>>,
 }
 
 impl Learner {
-    /// No tree yet.
-    pub(crate) fn new(table: Table, seed: u64, run: Run<'_>) -> Learner {
+    /// No tree yet. Leaves are divided `ahead` of their turn where `run` has threads to spare.
+    pub(crate) fn new(table: Table, seed: u64, ahead: bool, run: Run<'_>) -> Learner {
         let Table { width, features, values, starts, weights } = table;
         let bins = Bins::new(&features, width, run);
         Learner {
@@ -107,6 +109,7 @@ impl Learner {
             values,
             weights,
             seed,
+            ahead,
         }
     }
 
@@ -118,32 +121,38 @@ impl Learner {
     }
 
     fn grow(&mut self, run: Run<'_>) {
-        let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, .. } = self;
+        let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, ahead, .. } = self;
         let (width, seed, number) = (*width, *seed, self.boost.trees.len());
-        let mut pieces: Vec<_> = derivatives.chunks_mut(PIECE).map(|piece| (piece, Vec::new())).collect();
-        for_each(run, &mut pieces, |piece, (derivatives, chosen)| {
-            for (row, derivatives) in (piece * PIECE..).zip(derivatives.iter_mut()) {
+        let mut pieces: Vec<_> = scores
+            .chunks_mut(PIECE)
+            .zip(derivatives.chunks_mut(PIECE))
+            .map(|(scores, derivatives)| (scores, derivatives, Vec::new()))
+            .collect();
+        for_each(run, &mut pieces, |piece, (scores, derivatives, chosen)| {
+            // What the tree before says counts from here on: the scores of the last tree are never asked for.
+            if let Some(tree) = self.boost.trees.last() {
+                let rows = assigned[piece * PIECE * width..].chunks_exact(width);
+                for (score, row) in scores.iter_mut().zip(rows) {
+                    *score += f64::from(RATE * tree.score_bins(row));
+                }
+            }
+            for ((row, score), derivatives) in
+                (piece * PIECE..).zip(scores.iter()).zip(derivatives.iter_mut())
+            {
                 let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
                 if part < ROW_SHARE {
-                    let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), scores[row]);
+                    let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), *score);
                     let counts = f64::from(weights[row]);
                     *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
                     chosen.push(row as u32);
                 }
             }
         });
-        let mut chosen: Vec<u32> = pieces.into_iter().flat_map(|(_, chosen)| chosen).collect();
+        let pieces: Vec<Vec<u32>> = pieces.into_iter().map(|(.., chosen)| chosen).collect();
         let rows = Rows { bins: assigned, width, derivatives };
         let features = features(width, seed, number);
         let mut gains = vec![0.0; width];
-        let tree = tree::grow(rows, bins, &mut chosen, &features, LIMITS, &mut gains, run);
-        let mut pieces: Vec<&mut [f64]> = scores.chunks_mut(PIECE).collect();
-        for_each(run, &mut pieces, |piece, scores| {
-            let rows = assigned[piece * PIECE * width..].chunks_exact(width);
-            for (score, row) in scores.iter_mut().zip(rows) {
-                *score += f64::from(RATE * tree.score_bins(row));
-            }
-        });
+        let tree = tree::grow(rows, bins, pieces.concat(), &features, LIMITS, &mut gains, (*ahead, run));
         self.boost.trees.push(tree);
         self.gained.push(gains);
     }
@@ -157,8 +166,8 @@ pub(crate) struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// No tree yet.
-    pub(crate) fn new(table: Table, held: &'a Table, seed: u64, run: Run<'_>) -> Trial<'a> {
-        Trial { learner: Learner::new(table, seed, run), held: Held::new(held, run) }
+    pub(crate) fn new(learner: Learner, held: &'a Table, run: Run<'_>) -> Trial<'a> {
+        Trial { learner, held: Held::new(held, run) }
     }
 
     /// Adds some trees; whether it is done: there are [`TREES`], or it has been long enough without gain.
@@ -258,7 +267,7 @@ mod tests {
     #[test]
     fn effects_are_learned_and_noise_is_not() {
         let (train, held) = (table(20_000, 5), table(5_000, 6));
-        let mut trial = Trial::new(train, &held, 1, &in_order);
+        let mut trial = Trial::new(Learner::new(train, 1, false, &in_order), &held, &in_order);
         while !trial.round(&in_order) {}
         let gained = &trial.learner.gained;
         let gains = [0, 1, 2].map(|feature| gained.iter().map(|gains| gains[feature]).sum::<f64>());
@@ -273,12 +282,13 @@ mod tests {
 
     #[test]
     fn the_same_seed_learns_the_same() {
-        let learn = |seed| {
-            let mut learner = Learner::new(table(2_000, 5), seed, &in_order);
+        let learn = |seed, ahead| {
+            let mut learner = Learner::new(table(2_000, 5), seed, ahead, &in_order);
             learner.grow_to(12, &in_order);
-            learner.boost
+            (learner.boost, learner.gained)
         };
-        assert_eq!(learn(1), learn(1));
-        assert_ne!(learn(1), learn(2));
+        assert_eq!(learn(1, false), learn(1, false));
+        assert_eq!(learn(1, false), learn(1, true), "looking ahead changes nothing");
+        assert_ne!(learn(1, false), learn(2, false));
     }
 }

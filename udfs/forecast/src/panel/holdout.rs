@@ -3,7 +3,7 @@
 use smartsneaks_table_function::{Run, for_each};
 
 use super::band::{self, Outcome};
-use super::boost::{Boost, Table, Trial};
+use super::boost::{Boost, Learner, Table, Trial};
 use super::features::Features;
 use super::pool::Pool;
 use super::profile::Profile;
@@ -136,10 +136,10 @@ impl<'a> HeldOut<'a> {
     }
 
     /// Learns from the days before, tree by tree, as long as that helps on the held-out ones.
-    pub(crate) fn trial(&self, series: &[PreparedSeries], run: Run<'_>) -> Trial<'_> {
+    pub(crate) fn trial(&self, series: &[PreparedSeries], ahead: bool, run: Run<'_>) -> Trial<'_> {
         let PanelRequest { horizon, seed, .. } = *self.request;
         let rows = sample::draw_rows(series, horizon, &self.features, &self.pool, horizon, seed, run);
-        Trial::new(rows, &self.table, seed, run)
+        Trial::new(Learner::new(rows, seed, ahead, run), &self.table, run)
     }
 
     /// Compares the methods; without trees, only local models are looked at.

@@ -60,8 +60,8 @@ pub struct PanelForecast {
 /// Learns from all series of a panel, given in the order of their positions. The same bits whatever `run` does.
 ///
 /// With fewer than 50 series and no covariates only local models are used. `side_by_side` is worth it where `run` has
-/// several threads: the final model then grows while it is tried out, in vain where local models win. Time is bounded by the rows that are drawn
-/// (200,000, twice) plus some 50 µs a series; memory by about 200 MB plus the series.
+/// several threads: the final model then grows while it is tried out, in vain where local models win. Time is bounded by
+/// the rows that are drawn (200,000, twice) plus some 50 µs a series; memory by about 200 MB plus the series.
 ///
 /// # Errors
 /// `InvalidRequest` where there is no series, or they differ in their number of codes, of covariates or in horizon.
@@ -95,7 +95,7 @@ pub fn train(
     let (mut trial, mut whole): (Option<Trial<'_>>, Option<Learner>) = (None, None);
     let all = || {
         let rows = sample::draw_rows(series, 0, &features, &pool, request.horizon, request.seed, run);
-        Learner::new(rows, request.seed, run)
+        Learner::new(rows, request.seed, side_by_side, run)
     };
     let (mut done, mut best) = (!tried, 0);
     while !done {
@@ -105,7 +105,7 @@ pub fn train(
         let sides = if side_by_side { &mut sides[..] } else { &mut sides[..1] };
         for_each(run, sides, |_, side| match side {
             Side::Trial(trial, done) => {
-                **done = trial.get_or_insert_with(|| held_out.trial(series, run)).round(run);
+                **done = trial.get_or_insert_with(|| held_out.trial(series, side_by_side, run)).round(run);
             }
             Side::Whole(whole) => whole.get_or_insert_with(all).grow_to(best, run),
         });

@@ -72,79 +72,82 @@ pub(crate) struct Rows<'a> {
 /// Sums of derivatives by feature and bin.
 type Histogram = Vec<[[f64; 2]; BINS]>;
 
-/// Grows a tree on `chosen` rows (reordered by it) and `features`; adds each split's gain to `gains`.
+/// Grows a tree on `chosen` rows and `features`; adds each split's gain to `gains`.
+///
+/// `ahead` divides two leaves at once, the second before it is known whether its turn comes: worth it where `run` has
+/// several threads. The tree is the same.
 pub(crate) fn grow(
     rows: Rows<'_>,
     bins: &Bins,
-    chosen: &mut [u32],
+    chosen: Vec<u32>,
     features: &[u16],
     limits: Limits,
     gains: &mut [f64],
-    run: Run<'_>,
+    (ahead, run): (bool, Run<'_>),
 ) -> Tree {
-    let root = Leaf::new(0, 0, chosen.len(), histogram(rows, chosen, features, run), features, bins, limits);
-    let mut nodes = vec![root.node(limits)];
-    let mut leaves = vec![root];
+    let grower = Grower { rows, bins, features, limits, run };
+    let mut leaves = vec![grower.leaf(grower.histogram(&chosen), chosen)];
+    let mut nodes = vec![leaves[0].node(limits)];
     while leaves.len() < limits.leaves {
-        let Some(best) = best(&leaves) else { break };
-        let leaf = leaves.swap_remove(best);
-        let Some(split) = leaf.split else { break };
-        gains[usize::from(split.feature)] += split.gain;
-        let range = &mut chosen[leaf.start..leaf.end];
-        let goes_left =
-            |row: u32| rows.bins[row as usize * rows.width + usize::from(split.feature)] <= split.bin;
-        let left = partition(range, goes_left, run);
-        let middle = leaf.start + left;
-        let (small, large) = if left * 2 <= range.len() {
-            ((leaf.start, middle), (middle, leaf.end))
-        } else {
-            ((middle, leaf.end), (leaf.start, middle))
-        };
-        let few = histogram(rows, &chosen[small.0..small.1], features, run);
-        let mut many = leaf.histogram;
-        for (many, few) in many.iter_mut().flatten().zip(few.iter().flatten()) {
-            many[0] -= few[0];
-            many[1] -= few[1];
+        let Some((best, split)) = best(&leaves, |_| true) else { break };
+        if leaves[best].children.is_none() {
+            // The last split has no second.
+            let second = ahead && leaves.len() + 1 < limits.leaves;
+            let undivided = |leaf: &Leaf| leaf.node != leaves[best].node && leaf.children.is_none();
+            let second = if second { self::best(&leaves, undivided) } else { None };
+            let two = [Some(best), second.map(|(second, _)| second)];
+            let mut two: Vec<&mut Leaf> = leaves
+                .iter_mut()
+                .enumerate()
+                .filter_map(|(index, leaf)| two.contains(&Some(index)).then_some(leaf))
+                .collect();
+            for_each(run, &mut two, |_, leaf| grower.divide(leaf));
         }
-        let (left_histogram, right_histogram) = if small.0 == leaf.start { (few, many) } else { (many, few) };
-        debug_assert!(large.0 <= large.1);
-        let at = nodes.len();
-        let left = Leaf::new(at, leaf.start, middle, left_histogram, features, bins, limits);
-        let right = Leaf::new(at + 1, middle, leaf.end, right_histogram, features, bins, limits);
-        nodes.push(left.node(limits));
-        nodes.push(right.node(limits));
+        let leaf = leaves.swap_remove(best);
+        let Some(children) = leaf.children else { break };
+        let [mut left, mut right] = *children;
+        gains[usize::from(split.feature)] += split.gain;
+        (left.node, right.node) = (nodes.len(), nodes.len() + 1);
         nodes[leaf.node] = Node {
             feature: split.feature,
             bin: split.bin,
             cut: bins.cut(usize::from(split.feature), usize::from(split.bin)),
-            left: at as u16,
-            right: (at + 1) as u16,
+            left: left.node as u16,
+            right: right.node as u16,
             value: 0.0,
         };
+        nodes.push(left.node(limits));
+        nodes.push(right.node(limits));
         leaves.push(left);
         leaves.push(right);
     }
     Tree { nodes }
 }
 
-/// The leaf whose split gains most, the earliest node of equals.
-fn best(leaves: &[Leaf]) -> Option<usize> {
-    let mut best: Option<(usize, f64, usize)> = None;
-    for (index, leaf) in leaves.iter().enumerate() {
+/// The leaf of those `asked` whose split gains most, the earliest node of equals; and that split.
+fn best(leaves: &[Leaf], asked: impl Fn(&Leaf) -> bool) -> Option<(usize, Split)> {
+    let mut best: Option<(usize, Split)> = None;
+    for (index, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| asked(leaf)) {
         let Some(split) = leaf.split else { continue };
-        if best.is_none_or(|(_, gain, node)| split.gain > gain || (split.gain == gain && leaf.node < node)) {
-            best = Some((index, split.gain, leaf.node));
+        let better = |(other, least): (usize, Split)| {
+            split.gain > least.gain || (split.gain == least.gain && leaf.node < leaves[other].node)
+        };
+        if best.is_none_or(better) {
+            best = Some((index, split));
         }
     }
-    best.map(|(index, _, _)| index)
+    best
 }
 
 struct Leaf {
     node: usize,
-    start: usize,
-    end: usize,
+    /// In the order in which they were chosen.
+    rows: Vec<u32>,
+    /// Empty once the leaf is divided.
     histogram: Histogram,
     split: Option<Split>,
+    /// What the split makes of it, once that was worked out; without their nodes.
+    children: Option<Box<[Leaf; 2]>>,
     gradient: f64,
     weight: f64,
 }
@@ -157,57 +160,10 @@ struct Split {
 }
 
 impl Leaf {
-    fn new(
-        node: usize,
-        start: usize,
-        end: usize,
-        histogram: Histogram,
-        features: &[u16],
-        bins: &Bins,
-        limits: Limits,
-    ) -> Leaf {
-        let (mut gradient, mut weight) = (0.0, 0.0);
-        for bin in histogram.first().into_iter().flatten() {
-            gradient += bin[0];
-            weight += bin[1];
-        }
-        let mut leaf = Leaf { node, start, end, histogram, split: None, gradient, weight };
-        if weight >= 2.0 * limits.weight {
-            leaf.split = leaf.find(features, bins, limits);
-        }
-        leaf
-    }
-
     fn node(&self, limits: Limits) -> Node {
         let value = -self.gradient / (self.weight + limits.ridge).max(f64::MIN_POSITIVE);
         let value = if value.is_finite() { value.clamp(-2.0, 2.0) } else { 0.0 };
         Node { feature: 0, bin: 0, cut: 0.0, left: 0, right: 0, value: value as f32 }
-    }
-
-    fn find(&self, features: &[u16], bins: &Bins, limits: Limits) -> Option<Split> {
-        let part = |gradient: f64, weight: f64| gradient * gradient / (weight + limits.ridge);
-        let whole = part(self.gradient, self.weight);
-        let mut best: Option<Split> = None;
-        for (feature, histogram) in features.iter().zip(&self.histogram) {
-            let (mut gradient, mut weight) = (0.0, 0.0);
-            let last = bins.count(usize::from(*feature)) - 1;
-            for (bin, sums) in histogram.iter().enumerate().take(last) {
-                gradient += sums[0];
-                weight += sums[1];
-                let rest = self.weight - weight;
-                if weight < limits.weight {
-                    continue;
-                }
-                if rest < limits.weight {
-                    break;
-                }
-                let gain = part(gradient, weight) + part(self.gradient - gradient, rest) - whole;
-                if gain > 1e-9 && best.is_none_or(|best| gain > best.gain) {
-                    best = Some(Split { feature: *feature, bin: bin as u8, gain });
-                }
-            }
-        }
-        best
     }
 }
 
@@ -215,51 +171,116 @@ impl Leaf {
 const WORTH_THREADS: usize = 20_000;
 /// Jobs that the features of a large node are cut into.
 const GROUPS: usize = 4;
-
-fn histogram(rows: Rows<'_>, chosen: &[u32], features: &[u16], run: Run<'_>) -> Histogram {
-    let mut histogram = vec![[[0.0; 2]; BINS]; features.len()];
-    let sum = |histogram: &mut [[[f64; 2]; BINS]], features: &[u16]| {
-        for row in chosen {
-            let row = *row as usize;
-            let [gradient, weight] = rows.derivatives[row].map(f64::from);
-            let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
-            for (histogram, feature) in histogram.iter_mut().zip(features) {
-                let bin = &mut histogram[usize::from(bins[usize::from(*feature)]) % BINS];
-                bin[0] += gradient;
-                bin[1] += weight;
-            }
-        }
-    };
-    if chosen.len() * features.len() < WORTH_THREADS {
-        sum(&mut histogram, features);
-        return histogram;
-    }
-    // By features, not by rows: each sum is taken in the order of the rows whoever takes it.
-    let group = features.len().div_ceil(GROUPS);
-    let mut groups: Vec<_> = histogram.chunks_mut(group).zip(features.chunks(group)).collect();
-    for_each(run, &mut groups, |_, (histogram, features)| sum(histogram, features));
-    histogram
-}
-
 /// Rows that one job divides.
 const PIECE: usize = 4_096;
 
-/// Moves the rows that go left to the front, in their order (and keeps the order of the others); how many there are.
-fn partition(rows: &mut [u32], goes_left: impl Fn(u32) -> bool + Sync, run: Run<'_>) -> usize {
-    let mut pieces: Vec<(&[u32], Vec<u32>, Vec<u32>)> =
-        rows.chunks(PIECE).map(|piece| (piece, Vec::new(), Vec::new())).collect();
-    for_each(run, &mut pieces, |_, (piece, left, right)| {
-        left.reserve(piece.len());
-        for row in piece.iter() {
-            if goes_left(*row) { left.push(*row) } else { right.push(*row) }
+/// What all steps of a tree need.
+struct Grower<'a> {
+    rows: Rows<'a>,
+    bins: &'a Bins,
+    features: &'a [u16],
+    limits: Limits,
+    run: Run<'a>,
+}
+
+impl Grower<'_> {
+    fn leaf(&self, histogram: Histogram, rows: Vec<u32>) -> Leaf {
+        let (mut gradient, mut weight) = (0.0, 0.0);
+        for bin in histogram.first().into_iter().flatten() {
+            gradient += bin[0];
+            weight += bin[1];
         }
-    });
-    let (left, right): (Vec<Vec<u32>>, Vec<Vec<u32>>) =
-        pieces.into_iter().map(|(_, left, right)| (left, right)).unzip();
-    let count = left.iter().map(Vec::len).sum();
-    let all = left.iter().chain(&right).flatten();
-    rows.iter_mut().zip(all).for_each(|(place, row)| *place = *row);
-    count
+        let mut leaf = Leaf { node: 0, rows, histogram, split: None, children: None, gradient, weight };
+        if weight >= 2.0 * self.limits.weight {
+            leaf.split = self.find(&leaf);
+        }
+        leaf
+    }
+
+    fn find(&self, leaf: &Leaf) -> Option<Split> {
+        let Limits { weight: least, ridge, .. } = self.limits;
+        let part = |gradient: f64, weight: f64| gradient * gradient / (weight + ridge);
+        let whole = part(leaf.gradient, leaf.weight);
+        let mut best: Option<Split> = None;
+        for (feature, histogram) in self.features.iter().zip(&leaf.histogram) {
+            let (mut gradient, mut weight) = (0.0, 0.0);
+            let last = self.bins.count(usize::from(*feature)) - 1;
+            for (bin, sums) in histogram.iter().enumerate().take(last) {
+                gradient += sums[0];
+                weight += sums[1];
+                let rest = leaf.weight - weight;
+                if weight < least {
+                    continue;
+                }
+                if rest < least {
+                    break;
+                }
+                let gain = part(gradient, weight) + part(leaf.gradient - gradient, rest) - whole;
+                if gain > 1e-9 && best.is_none_or(|best| gain > best.gain) {
+                    best = Some(Split { feature: *feature, bin: bin as u8, gain });
+                }
+            }
+        }
+        best
+    }
+
+    /// Works out the children of a leaf that has a split.
+    fn divide(&self, leaf: &mut Leaf) {
+        let Some(split) = leaf.split else { return };
+        let (left, right) = self.partition(&std::mem::take(&mut leaf.rows), split);
+        let left_is_small = left.len() <= right.len();
+        let few = self.histogram(if left_is_small { &left } else { &right });
+        let mut many = std::mem::take(&mut leaf.histogram);
+        for (many, few) in many.iter_mut().flatten().zip(few.iter().flatten()) {
+            many[0] -= few[0];
+            many[1] -= few[1];
+        }
+        let (of_left, of_right) = if left_is_small { (few, many) } else { (many, few) };
+        leaf.children = Some(Box::new([self.leaf(of_left, left), self.leaf(of_right, right)]));
+    }
+
+    fn histogram(&self, chosen: &[u32]) -> Histogram {
+        let Grower { rows, features, .. } = *self;
+        let mut histogram = vec![[[0.0; 2]; BINS]; features.len()];
+        let sum = |histogram: &mut [[[f64; 2]; BINS]], features: &[u16]| {
+            for row in chosen {
+                let row = *row as usize;
+                let [gradient, weight] = rows.derivatives[row].map(f64::from);
+                let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
+                for (histogram, feature) in histogram.iter_mut().zip(features) {
+                    let bin = &mut histogram[usize::from(bins[usize::from(*feature)]) % BINS];
+                    bin[0] += gradient;
+                    bin[1] += weight;
+                }
+            }
+        };
+        if chosen.len() * features.len() < WORTH_THREADS {
+            sum(&mut histogram, features);
+            return histogram;
+        }
+        // By features, not by rows: each sum is taken in the order of the rows whoever takes it.
+        let group = features.len().div_ceil(GROUPS);
+        let mut groups: Vec<_> = histogram.chunks_mut(group).zip(features.chunks(group)).collect();
+        for_each(self.run, &mut groups, |_, (histogram, features)| sum(histogram, features));
+        histogram
+    }
+
+    /// The rows that go left and those that go right, each in their order.
+    fn partition(&self, rows: &[u32], split: Split) -> (Vec<u32>, Vec<u32>) {
+        let Rows { bins, width, .. } = self.rows;
+        let goes_left = |row: u32| bins[row as usize * width + usize::from(split.feature)] <= split.bin;
+        let mut pieces: Vec<(&[u32], Vec<u32>, Vec<u32>)> =
+            rows.chunks(PIECE).map(|piece| (piece, Vec::new(), Vec::new())).collect();
+        for_each(self.run, &mut pieces, |_, (piece, left, right)| {
+            left.reserve(piece.len());
+            for row in piece.iter() {
+                if goes_left(*row) { left.push(*row) } else { right.push(*row) }
+            }
+        });
+        let (left, right): (Vec<Vec<u32>>, Vec<Vec<u32>>) =
+            pieces.into_iter().map(|(_, left, right)| (left, right)).unzip();
+        (left.concat(), right.concat())
+    }
 }
 
 #[cfg(test)]
@@ -287,9 +308,8 @@ mod tests {
         let assigned = bins.assign(&values, &in_order);
         let derivatives: Vec<[f32; 2]> = (0..200).map(|row| [-target(row) as f32, 1.0]).collect();
         let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
-        let mut chosen: Vec<u32> = (0..200).collect();
         let mut gains = [0.0; 2];
-        let tree = grow(rows, &bins, &mut chosen, &[0, 1], LIMITS, &mut gains, &in_order);
+        let tree = grow(rows, &bins, (0..200).collect(), &[0, 1], LIMITS, &mut gains, (false, &in_order));
         assert!(gains[1] > 100.0 && gains[0] < 50.0, "{gains:?}");
         assert!((tree.score(&[0.0, f32::NAN]) - 2.0).abs() < 1e-6, "leaves are held to 2 in one step");
         for row in 0..200 {
@@ -303,9 +323,9 @@ mod tests {
     fn nothing_to_split_is_one_leaf() {
         let bins = Bins::new(&[1.0; 5], 1, &in_order);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
-        let tree = grow(rows, &bins, &mut [0, 1, 2, 3, 4], &[0], LIMITS, &mut [0.0], &in_order);
+        let tree = grow(rows, &bins, (0..5).collect(), &[0], LIMITS, &mut [0.0], (false, &in_order));
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
-        let none = grow(rows, &bins, &mut [], &[0], LIMITS, &mut [0.0], &in_order);
+        let none = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (true, &in_order));
         assert_eq!(none.score(&[9.0]), 0.0);
     }
 }
