@@ -40,7 +40,7 @@ use crate::workers::Workers;
 ///
 /// Series by series, it asks for all rows of a series in one partition, sorted by time (the optimiser adds
 /// RepartitionExec and SortExec), so it holds one series and one batch a partition, and every core works on series of
-/// its own; it yields after each. A panel it reads whole from one partition and works on with threads of its own. Either
+/// its own; it yields after each. A panel it reads from all partitions at once and works on with threads of its own. Either
 /// way a query that is dropped stops within the time of one series.
 #[derive(Debug)]
 pub struct SeriesExec {
@@ -110,8 +110,7 @@ impl ExecutionPlan for SeriesExec {
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let columns = (0..self.shape.partition_columns()).map(|index| self.column(index)).collect::<Vec<_>>();
-        let together = matches!(self.operator, Operator::Panel(_));
-        let mut requirements = vec![if together || columns.is_empty() {
+        let mut requirements = vec![if columns.is_empty() {
             Distribution::SinglePartition
         } else {
             Distribution::KeyPartitioned(columns)
@@ -172,7 +171,10 @@ impl ExecutionPlan for SeriesExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let reading = |partition| {
+            let input = self.input.execute(partition, Arc::clone(&context))?;
+            Ok(Reading { input, cutter: Cutter::new(self.shape.ids.len()), exhausted: false })
+        };
         let rows = Rows::new(self, &context);
         let memory = MemoryConsumer::new(format!("SeriesExec[{partition}]")).register(context.memory_pool());
         let meter = Meter {
@@ -180,19 +182,23 @@ impl ExecutionPlan for SeriesExec {
             series: MetricBuilder::new(&self.metrics).counter("series", partition),
             refused: MetricBuilder::new(&self.metrics).counter("series_refused", partition),
         };
-        let reading = Reading { input, cutter: Cutter::new(self.shape.ids.len()), exhausted: false };
         Ok(match &self.operator {
             Operator::Series(operator) => {
-                stream::stream(Arc::clone(operator), Arc::clone(&self.shape), reading, rows, memory, meter)
+                let (operator, shape) = (Arc::clone(operator), Arc::clone(&self.shape));
+                stream::stream(operator, shape, reading(partition)?, rows, memory, meter)
             }
             Operator::Panel(operator) => {
                 let workers = Workers::new(context.session_config().target_partitions());
                 let shape = Arc::clone(&self.shape);
+                let partitions = self.input.output_partitioning().partition_count();
+                let readings = (0..partitions).map(reading).collect::<Result<Vec<_>>>()?;
                 let known = match &self.known {
-                    Some((known, columns)) => Some((known.execute(0, context)?, Arc::clone(columns))),
+                    Some((known, columns)) => {
+                        Some((known.execute(0, Arc::clone(&context))?, Arc::clone(columns)))
+                    }
                     None => None,
                 };
-                panel::stream(Arc::clone(operator), shape, (reading, known), rows, memory, meter, workers)
+                panel::stream(Arc::clone(operator), shape, (readings, known), rows, memory, meter, workers)
             }
         })
     }

@@ -1,8 +1,12 @@
-//! All series together: read, worked on by threads beside those that drive queries, then sent on.
+//! All series together: read partition by partition, side by side; worked on by threads beside those that drive queries;
+//! then sent on.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
+use datafusion::common::ScalarValue;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -23,7 +27,7 @@ const OVERHEAD: usize = 512;
 pub(super) fn stream(
     operator: Arc<dyn PanelOperator>,
     shape: Arc<Shape>,
-    (reading, known): (Reading, Option<(SendableRecordBatchStream, Arc<KnownColumns>)>),
+    (readings, known): (Vec<Reading>, Option<(SendableRecordBatchStream, Arc<KnownColumns>)>),
     rows: Rows,
     memory: MemoryReservation,
     meter: Meter,
@@ -31,7 +35,7 @@ pub(super) fn stream(
 ) -> SendableRecordBatchStream {
     let schema = Arc::clone(&rows.schema);
     let work = Work { operator, shape, memory, meter, workers };
-    let batches = stream::once(work.run(reading, known, rows)).try_flatten();
+    let batches = stream::once(work.run(readings, known, rows)).try_flatten();
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
@@ -46,24 +50,32 @@ struct Work {
 impl Work {
     async fn run(
         self,
-        mut reading: Reading,
+        readings: Vec<Reading>,
         known: Option<(SendableRecordBatchStream, Arc<KnownColumns>)>,
         mut rows: Rows,
     ) -> Result<impl futures::Stream<Item = Result<RecordBatch>>> {
-        let (known, mut kept) = match known {
-            Some((known, columns)) => self.read(known, &columns).await?,
-            None => (None, 0),
+        let partitions: Vec<_> = readings
+            .into_iter()
+            .map(|reading| SpawnedTask::spawn(read_all(reading, self.memory.new_empty())))
+            .collect();
+        let known = match known {
+            Some((known, columns)) => Some(self.read(known, &columns).await?),
+            None => None,
         };
-        let mut panel = Vec::new();
-        while let Some(mut series) = reading.next(|held| self.memory.try_resize(kept + held)).await? {
-            kept += series.size() + OVERHEAD;
-            if let Some(known) = &known {
-                known.tell(&mut series);
-            }
-            panel.push(series);
+        let (mut panel, mut held) = (Vec::new(), Vec::new());
+        for partition in partitions {
+            let (series, memory) = partition
+                .join_unwind()
+                .await
+                .map_err(|error| DataFusionError::Internal(format!("a partition was not read: {error}")))??;
+            panel.extend(series);
+            held.push(memory);
         }
-        self.memory.try_resize(kept)?;
-        drop(reading);
+        // Each partition is in order: runs to be merged.
+        panel.sort_by(|one: &Series, other| order(&one.ids, &other.ids));
+        if let Some(known) = &known {
+            panel.iter_mut().for_each(|series| known.tell(series));
+        }
 
         let stop = self.workers.stop_on_drop();
         let work = tokio::task::spawn_blocking(move || {
@@ -88,6 +100,7 @@ impl Work {
                 rows.push(&refused.series, refused.columns)?;
             }
             rows.finish()?;
+            drop(held);
             Ok::<_, DataFusionError>((rows, self))
         });
         let (rows, work) = match work.await {
@@ -108,12 +121,8 @@ impl Work {
         .boxed())
     }
 
-    /// Reads what is known of all series, and says how many bytes that takes.
-    async fn read(
-        &self,
-        mut known: SendableRecordBatchStream,
-        columns: &KnownColumns,
-    ) -> Result<(Option<KnownTable>, usize)> {
+    /// Reads what is known of all series.
+    async fn read(&self, mut known: SendableRecordBatchStream, columns: &KnownColumns) -> Result<KnownTable> {
         let (schema, mut batches, mut held) = (known.schema(), Vec::new(), 0);
         while let Some(batch) = known.next().await.transpose()? {
             // As they come, put together, and as vectors.
@@ -121,7 +130,7 @@ impl Work {
             self.memory.try_resize(held)?;
             batches.push(batch);
         }
-        Ok((Some(KnownTable::new(columns, &schema, &batches)?), held))
+        KnownTable::new(columns, &schema, &batches)
     }
 
     /// Takes out the series that there is nothing to do for, with their rows.
@@ -142,6 +151,30 @@ impl Work {
         }
         Ok((panel, refusals))
     }
+}
+
+/// All series of a partition, and the memory that they take.
+async fn read_all(
+    mut reading: Reading,
+    memory: MemoryReservation,
+) -> Result<(Vec<Series>, MemoryReservation)> {
+    let (mut panel, mut kept) = (Vec::new(), 0);
+    while let Some(series) = reading.next(|held| memory.try_resize(kept + held)).await? {
+        kept += series.size() + OVERHEAD;
+        panel.push(series);
+    }
+    memory.try_resize(kept)?;
+    Ok((panel, memory))
+}
+
+/// How ids are ordered: as the partitions are, NULL last.
+fn order(one: &[ScalarValue], other: &[ScalarValue]) -> Ordering {
+    let pairs = one.iter().zip(other);
+    let order = |(one, other): (&ScalarValue, &ScalarValue)| {
+        let nulls = one.is_null().cmp(&other.is_null());
+        nulls.then_with(|| one.partial_cmp(other).unwrap_or(Ordering::Equal))
+    };
+    pairs.map(order).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// A series without a result, and its place among those that have one.

@@ -85,6 +85,9 @@ pub(crate) struct Learner {
     weights: Vec<f32>,
     scores: Vec<f64>,
     derivatives: Vec<[f32; 2]>,
+    /// What the last tree adds to the scores, by the rows of its leaves; and, by piece, the rows that it did not see.
+    last: Vec<(f32, Vec<u32>)>,
+    unseen: Vec<Vec<u32>>,
     seed: u64,
     /// See [`tree::grow`].
     ahead: bool,
@@ -102,6 +105,8 @@ impl Learner {
             assigned: bins.assign(&features, run),
             scores: starts.into_iter().map(f64::from).collect(),
             derivatives: vec![[0.0; 2]; values.len()],
+            last: Vec::new(),
+            unseen: vec![Vec::new(); values.len().div_ceil(PIECE)],
             boost: Boost::default(),
             gained: Vec::new(),
             width,
@@ -126,25 +131,37 @@ impl Learner {
         let mut pieces: Vec<_> = scores
             .chunks_mut(PIECE)
             .zip(derivatives.chunks_mut(PIECE))
-            .map(|(scores, derivatives)| (scores, derivatives, Vec::new()))
+            .zip(&mut self.unseen)
+            .map(|((scores, derivatives), unseen)| (scores, derivatives, unseen, Vec::new()))
             .collect();
-        for_each(run, &mut pieces, |piece, (scores, derivatives, chosen)| {
-            // What the tree before says counts from here on: the scores of the last tree are never asked for.
-            if let Some(tree) = self.boost.trees.last() {
-                let rows = assigned[piece * PIECE * width..].chunks_exact(width);
-                for (score, row) in scores.iter_mut().zip(rows) {
-                    *score += f64::from(RATE * tree.score_bins(row));
+        let last = self.boost.trees.last();
+        for_each(run, &mut pieces, |piece, (scores, derivatives, unseen, chosen)| {
+            let first = piece * PIECE;
+            // What the tree before says counts from here on: the scores of the last tree are never asked for. The rows
+            // that it grew on lie in its leaves; the others go down from its root.
+            for (value, rows) in &self.last {
+                let from = rows.partition_point(|row| (*row as usize) < first);
+                let rows = rows[from..].iter().map(|row| *row as usize - first);
+                let length = scores.len();
+                for row in rows.take_while(|row| *row < length) {
+                    scores[row] += f64::from(RATE * value);
                 }
             }
-            for ((row, score), derivatives) in
-                (piece * PIECE..).zip(scores.iter()).zip(derivatives.iter_mut())
-            {
+            if let Some(tree) = last {
+                for row in unseen.drain(..) {
+                    let bins = &assigned[row as usize * width..];
+                    scores[row as usize - first] += f64::from(RATE * tree.score_bins(bins));
+                }
+            }
+            for ((row, score), derivatives) in (first..).zip(scores.iter()).zip(derivatives.iter_mut()) {
                 let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
                 if part < ROW_SHARE {
                     let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), *score);
                     let counts = f64::from(weights[row]);
                     *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
                     chosen.push(row as u32);
+                } else {
+                    unseen.push(row as u32);
                 }
             }
         });
@@ -152,7 +169,9 @@ impl Learner {
         let rows = Rows { bins: assigned, width, derivatives };
         let features = features(width, seed, number);
         let mut gains = vec![0.0; width];
-        let tree = tree::grow(rows, bins, pieces.concat(), &features, LIMITS, &mut gains, (*ahead, run));
+        let (tree, leaves) =
+            tree::grow(rows, bins, pieces.concat(), &features, LIMITS, &mut gains, (*ahead, run));
+        self.last = leaves;
         self.boost.trees.push(tree);
         self.gained.push(gains);
     }
@@ -290,5 +309,19 @@ mod tests {
         assert_eq!(learn(1, false), learn(1, false));
         assert_eq!(learn(1, false), learn(1, true), "looking ahead changes nothing");
         assert_ne!(learn(1, false), learn(2, false));
+    }
+
+    #[test]
+    fn every_row_gets_what_each_tree_says_of_it() {
+        let (rows, all) = (2 * PIECE + 100, table(2 * PIECE + 100, 5));
+        let (starts, seen) = (all.starts.clone(), all.features.clone());
+        let mut learner = Learner::new(all, 1, true, &in_order);
+        learner.grow_to(6, &in_order);
+        // The last tree is not counted yet.
+        learner.boost.trees.pop();
+        for row in 0..rows {
+            let said = f64::from(starts[row]) + learner.boost.score(&seen[3 * row..]);
+            assert!((learner.scores[row] - said).abs() < 1e-12, "{row}: {} {said}", learner.scores[row]);
+        }
     }
 }

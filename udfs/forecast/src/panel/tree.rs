@@ -72,7 +72,8 @@ pub(crate) struct Rows<'a> {
 /// Sums of derivatives by feature and bin.
 type Histogram = Vec<[[f64; 2]; BINS]>;
 
-/// Grows a tree on `chosen` rows and `features`; adds each split's gain to `gains`.
+/// Grows a tree on `chosen` rows (ascending) and `features`; adds each split's gain to `gains`. With it come the rows of
+/// each leaf, ascending, and what the leaf adds to their scores.
 ///
 /// `ahead` divides two leaves at once, the second before it is known whether its turn comes: worth it where `run` has
 /// several threads. The tree is the same.
@@ -84,7 +85,7 @@ pub(crate) fn grow(
     limits: Limits,
     gains: &mut [f64],
     (ahead, run): (bool, Run<'_>),
-) -> Tree {
+) -> (Tree, Vec<(f32, Vec<u32>)>) {
     let grower = Grower { rows, bins, features, limits, run };
     let mut leaves = vec![grower.leaf(grower.histogram(&chosen), chosen)];
     let mut nodes = vec![leaves[0].node(limits)];
@@ -121,7 +122,8 @@ pub(crate) fn grow(
         leaves.push(left);
         leaves.push(right);
     }
-    Tree { nodes }
+    let leaves = leaves.into_iter().map(|leaf| (nodes[leaf.node].value, leaf.rows)).collect();
+    (Tree { nodes }, leaves)
 }
 
 /// The leaf of those `asked` whose split gains most, the earliest node of equals; and that split.
@@ -167,11 +169,7 @@ impl Leaf {
     }
 }
 
-/// Sums of small nodes take less time than to hand them to a thread.
-const WORTH_THREADS: usize = 20_000;
-/// Jobs that the features of a large node are cut into.
-const GROUPS: usize = 4;
-/// Rows that one job divides.
+/// Rows that one job sums or divides.
 const PIECE: usize = 4_096;
 
 /// What all steps of a tree need.
@@ -227,7 +225,7 @@ impl Grower<'_> {
     /// Works out the children of a leaf that has a split.
     fn divide(&self, leaf: &mut Leaf) {
         let Some(split) = leaf.split else { return };
-        let (left, right) = self.partition(&std::mem::take(&mut leaf.rows), split);
+        let (left, right) = self.partition(&leaf.rows, split);
         let left_is_small = left.len() <= right.len();
         let few = self.histogram(if left_is_small { &left } else { &right });
         let mut many = std::mem::take(&mut leaf.histogram);
@@ -241,9 +239,13 @@ impl Grower<'_> {
 
     fn histogram(&self, chosen: &[u32]) -> Histogram {
         let Grower { rows, features, .. } = *self;
-        let mut histogram = vec![[[0.0; 2]; BINS]; features.len()];
-        let sum = |histogram: &mut [[[f64; 2]; BINS]], features: &[u16]| {
-            for row in chosen {
+        let none = || vec![[[0.0; 2]; BINS]; features.len()];
+        // Piece by piece, each row read once; the pieces are the same whoever sums them, and so are the sums.
+        let mut pieces: Vec<(&[u32], Histogram)> =
+            chosen.chunks(PIECE).map(|piece| (piece, Histogram::new())).collect();
+        for_each(self.run, &mut pieces, |_, (chosen, histogram)| {
+            *histogram = none();
+            for row in chosen.iter() {
                 let row = *row as usize;
                 let [gradient, weight] = rows.derivatives[row].map(f64::from);
                 let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
@@ -253,16 +255,16 @@ impl Grower<'_> {
                     bin[1] += weight;
                 }
             }
-        };
-        if chosen.len() * features.len() < WORTH_THREADS {
-            sum(&mut histogram, features);
-            return histogram;
+        });
+        let mut pieces = pieces.into_iter().map(|(_, histogram)| histogram);
+        let mut sum = pieces.next().unwrap_or_else(none);
+        for piece in pieces {
+            for (sum, piece) in sum.iter_mut().flatten().zip(piece.iter().flatten()) {
+                sum[0] += piece[0];
+                sum[1] += piece[1];
+            }
         }
-        // By features, not by rows: each sum is taken in the order of the rows whoever takes it.
-        let group = features.len().div_ceil(GROUPS);
-        let mut groups: Vec<_> = histogram.chunks_mut(group).zip(features.chunks(group)).collect();
-        for_each(self.run, &mut groups, |_, (histogram, features)| sum(histogram, features));
-        histogram
+        sum
     }
 
     /// The rows that go left and those that go right, each in their order.
@@ -309,7 +311,14 @@ mod tests {
         let derivatives: Vec<[f32; 2]> = (0..200).map(|row| [-target(row) as f32, 1.0]).collect();
         let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
         let mut gains = [0.0; 2];
-        let tree = grow(rows, &bins, (0..200).collect(), &[0, 1], LIMITS, &mut gains, (false, &in_order));
+        let (tree, leaves) =
+            grow(rows, &bins, (0..200).collect(), &[0, 1], LIMITS, &mut gains, (false, &in_order));
+        for (value, rows) in leaves {
+            assert!(rows.is_sorted());
+            for row in rows {
+                assert_eq!(tree.score_bins(&assigned[2 * row as usize..]), value);
+            }
+        }
         assert!(gains[1] > 100.0 && gains[0] < 50.0, "{gains:?}");
         assert!((tree.score(&[0.0, f32::NAN]) - 2.0).abs() < 1e-6, "leaves are held to 2 in one step");
         for row in 0..200 {
@@ -323,9 +332,9 @@ mod tests {
     fn nothing_to_split_is_one_leaf() {
         let bins = Bins::new(&[1.0; 5], 1, &in_order);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
-        let tree = grow(rows, &bins, (0..5).collect(), &[0], LIMITS, &mut [0.0], (false, &in_order));
+        let (tree, _) = grow(rows, &bins, (0..5).collect(), &[0], LIMITS, &mut [0.0], (false, &in_order));
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
-        let none = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (true, &in_order));
+        let (none, _) = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (true, &in_order));
         assert_eq!(none.score(&[9.0]), 0.0);
     }
 }
