@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Error, Kind};
+use crate::statement::ModelStatement;
 
 /// What a statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,26 @@ pub(crate) enum Command {
     Nothing(&'static str),
     /// DISCARD ALL.
     DiscardAll,
+    /// CREATE MODEL.
+    CreateModel { name: String, replace: bool },
+    /// DROP MODEL.
+    DropModel { name: String, if_exists: bool },
+}
+
+/// Decides what a statement asks for; `None` for an empty one.
+///
+/// # Errors
+/// Those of [`classify`].
+pub(crate) fn command(statement: &crate::statement::Statement) -> Result<Option<Command>, Error> {
+    match statement.model() {
+        Some(ModelStatement::Create { name, replace, .. }) => {
+            Ok(Some(Command::CreateModel { name: name.clone(), replace: *replace }))
+        }
+        Some(ModelStatement::Drop { name, if_exists }) => {
+            Ok(Some(Command::DropModel { name: name.clone(), if_exists: *if_exists }))
+        }
+        None => statement.ast().map(|ast| classify(ast)).transpose(),
+    }
 }
 
 /// Decides from the parsed statement what it asks for.

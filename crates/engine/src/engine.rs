@@ -13,6 +13,7 @@ use smartsneaks_lake::Lake;
 use smartsneaks_table_function::{Function, Registry};
 
 use crate::error::{Error, Kind};
+use crate::models::Cache;
 use crate::planner::EnginePlanner;
 use crate::session::{Session, SessionOptions};
 use crate::settings::Settings;
@@ -23,6 +24,7 @@ pub struct Engine {
     settings: Settings,
     lake: Arc<Lake>,
     functions: Arc<Registry>,
+    models: Cache,
     template: SessionState,
     cpu: CpuRuntime,
     next_session: AtomicI32,
@@ -46,7 +48,8 @@ impl Engine {
         let functions = Arc::new(functions());
         let template = template(&settings, runtime)?;
         let cpu = CpuRuntime::start(settings.threads)?;
-        Ok(Arc::new(Self { settings, lake, functions, template, cpu, next_session: AtomicI32::new(1) }))
+        let (models, next_session) = (Cache::default(), AtomicI32::new(1));
+        Ok(Arc::new(Self { settings, lake, functions, models, template, cpu, next_session }))
     }
 
     /// A new session; sessions share nothing that a client can change.
@@ -72,6 +75,10 @@ impl Engine {
     #[must_use]
     pub fn functions(&self) -> &Arc<Registry> {
         &self.functions
+    }
+
+    pub(crate) fn models(&self) -> &Cache {
+        &self.models
     }
 
     pub(crate) fn template(&self) -> &SessionState {

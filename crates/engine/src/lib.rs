@@ -18,7 +18,8 @@
 //!
 //! # What is deliberately absent
 //!
-//! No statement writes: tables are made by the ETL through `smartsneaks_lake`. No SQL text is made from a tree. No door
+//! No statement writes rows: tables are made by the ETL through `smartsneaks_lake`; CREATE MODEL adds to `ml.models`
+//! alone ([`models`]). No SQL text is made from a tree. No door
 //! sees DataFusion's `SessionContext`.
 
 mod catalog;
@@ -29,6 +30,7 @@ mod forbidden;
 mod guard;
 mod interrupt;
 mod memory;
+pub mod models;
 mod nearest;
 mod planner;
 mod planning;

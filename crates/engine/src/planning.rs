@@ -1,15 +1,19 @@
 //! One statement's view of the world: the pinned version, and the DataFusion state that plans and runs against it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use datafusion::catalog::SchemaProvider;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use smartsneaks_lake::{Lake, Version};
-use smartsneaks_table_function::{PlanContext, SeriesCatalog, SeriesSpec, SqlArgument, SqlFunction};
+use smartsneaks_table_function::{
+    PlanContext, Purpose, SeriesCatalog, SeriesSpec, SqlArgument, SqlFunction, StoredModel,
+};
 
 use crate::catalog::Catalogs;
 use crate::engine::Engine;
@@ -24,6 +28,8 @@ pub(crate) struct Planning {
     sources: Option<Arc<dyn SchemaProvider>>,
     pg_catalog: PgCatalog,
     template: Arc<SessionState>,
+    /// The kept models that the statement names, by what it calls them.
+    models: Arc<Mutex<BTreeMap<String, Arc<StoredModel>>>>,
 }
 
 impl Planning {
@@ -34,7 +40,7 @@ impl Planning {
         pg_catalog: PgCatalog,
         template: Arc<SessionState>,
     ) -> Arc<Self> {
-        Arc::new(Self { engine, version, sources, pg_catalog, template })
+        Arc::new(Self { engine, version, sources, pg_catalog, template, models: Arc::default() })
     }
 
     pub(crate) fn version(&self) -> &Arc<Version> {
@@ -62,16 +68,23 @@ impl Planning {
             sources: None,
             pg_catalog: self.pg_catalog.clone(),
             template: Arc::clone(&self.template),
+            models: Arc::default(),
         }))
     }
 
     /// A DataFusion state whose names, series and mining functions mean this version.
     pub(crate) fn state(self: &Arc<Self>) -> Result<SessionState, Error> {
+        self.state_for(Purpose::Rows)
+    }
+
+    /// The same for a statement whose outermost call has a purpose of its own.
+    pub(crate) fn state_for(self: &Arc<Self>, purpose: Purpose) -> Result<SessionState, Error> {
         let mut state = SessionState::clone(&self.template);
         state.register_catalog_list(Arc::new(Catalogs::new(Arc::clone(self))));
         let context = PlanContext {
             version: i64::try_from(self.version.number).unwrap_or(i64::MAX),
-            series: Arc::new(Series { version: Arc::clone(&self.version) }),
+            series: Arc::new(self.series()),
+            purpose,
         };
         let planner =
             smartsneaks_table_function::relation_planner(Arc::clone(self.engine.functions()), context);
@@ -81,14 +94,30 @@ impl Planning {
         Ok(state)
     }
 
+    fn series(&self) -> Series {
+        Series { version: Arc::clone(&self.version), models: Arc::clone(&self.models) }
+    }
+
+    /// The kept model that `name` means.
+    pub(crate) async fn model(self: &Arc<Self>, name: &str) -> Result<Option<Arc<StoredModel>>, Error> {
+        let state = self.state()?;
+        self.engine.models().find(self.lake(), &self.version, &state, name).await
+    }
+
     /// Plans a parsed statement.
     pub(crate) async fn plan(
         self: &Arc<Self>,
         state: &SessionState,
         mut statement: ast::Statement,
     ) -> datafusion::error::Result<LogicalPlan> {
-        let series = Series { version: Arc::clone(&self.version) };
-        smartsneaks_table_function::desugar(&mut statement, self.engine.functions(), &series)?;
+        smartsneaks_table_function::desugar(&mut statement, self.engine.functions(), &self.series())?;
+        for name in smartsneaks_table_function::named_models(&statement) {
+            let found =
+                self.model(&name).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            if let Some(model) = found {
+                self.models.lock().unwrap_or_else(PoisonError::into_inner).insert(name, model);
+            }
+        }
         state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await
     }
 
@@ -134,9 +163,10 @@ fn instant(text: &str) -> Option<DateTime<Utc>> {
         .map(|at| at.and_utc())
 }
 
-/// The series that the models of a version declared, and its functions in SQL.
+/// The series that the models of a version declared, its functions in SQL, and the kept models that were asked for.
 struct Series {
     version: Arc<Version>,
+    models: Arc<Mutex<BTreeMap<String, Arc<StoredModel>>>>,
 }
 
 impl std::fmt::Debug for Series {
@@ -178,6 +208,10 @@ impl SeriesCatalog for Series {
         sql_function(
             functions.iter().find(|function| function.get("name").is_some_and(|found| found == name))?,
         )
+    }
+
+    fn model(&self, name: &str) -> Option<Arc<StoredModel>> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod execute;
 mod prepare;
+mod train;
 mod transaction;
 
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct SessionOptions {
     pub settings: Vec<(String, String)>,
     /// Tables of schema `raw`: the ETL's declared sources. No front door gives any.
     pub sources: Option<Arc<dyn SchemaProvider>>,
+    /// The session is its process's own, not a client's: it may create models.
+    pub owner: bool,
 }
 
 impl fmt::Debug for SessionOptions {
@@ -59,6 +62,7 @@ pub struct Session {
     engine: Arc<Engine>,
     user: String,
     sources: Option<Arc<dyn SchemaProvider>>,
+    owner: bool,
     state: Mutex<State>,
     running: Mutex<Vec<Interrupt>>,
 }
@@ -95,6 +99,7 @@ impl Session {
             engine,
             user,
             sources: options.sources,
+            owner: options.owner,
             state: Mutex::new(State { variables, ..State::default() }),
             running: Mutex::new(Vec::new()),
         })

@@ -40,6 +40,11 @@ pub const KEYS: &[Key] = &[
         default: "100",
         doc: "connections at a time on the Postgres door; one more is refused with SQLSTATE 53300",
     },
+    Key {
+        name: "serve.create_model",
+        default: "false",
+        doc: "whether clients may run CREATE MODEL and DROP MODEL, which write to the warehouse",
+    },
     Key { name: "engine.threads", default: "0", doc: "threads that run queries; 0 takes one per core" },
     Key {
         name: "engine.memory_limit",
@@ -77,6 +82,8 @@ pub struct Settings {
     pub http: Option<String>,
     /// Connections at a time on the Postgres door.
     pub max_connections: usize,
+    /// Whether clients may create and drop models.
+    pub create_model: bool,
     /// Threads that run queries, at least 1.
     pub threads: usize,
     /// Bytes of memory that all statements share.
@@ -119,6 +126,7 @@ impl Settings {
             max_connections: read.parse("serve.max_connections", "a whole number above 0", |v| {
                 v.parse().ok().filter(|n| *n > 0)
             })?,
+            create_model: read.parse("serve.create_model", "true or false", |v| v.parse().ok())?,
             threads: match threads {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 n => n,
@@ -147,6 +155,7 @@ impl Settings {
             flight: None,
             http: None,
             max_connections: 100,
+            create_model: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit: 2 << 30,
             spill_dir: None,

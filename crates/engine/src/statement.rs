@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect};
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use crate::error::{self, Error, Kind};
@@ -19,9 +20,19 @@ const MAX_TEXT: usize = 8 << 20;
 #[derive(Debug, Clone)]
 pub struct Statement {
     ast: Option<Arc<ast::Statement>>,
+    model: Option<ModelStatement>,
     source: Arc<str>,
     start: usize,
     end: usize,
+}
+
+/// What is asked of a model that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ModelStatement {
+    /// CREATE [OR REPLACE] MODEL name AS query; the query is the statement's tree and begins at byte `query`.
+    Create { name: String, replace: bool, query: usize },
+    /// DROP MODEL [IF EXISTS] name.
+    Drop { name: String, if_exists: bool },
 }
 
 impl Statement {
@@ -44,7 +55,7 @@ impl Statement {
             out.push(Self::parse_one(&dialect, &source, piece)?);
         }
         if out.is_empty() {
-            out.push(Self { ast: None, source, start: 0, end: sql.len() });
+            out.push(Self { ast: None, model: None, source, start: 0, end: sql.len() });
         }
         Ok(out)
     }
@@ -54,13 +65,22 @@ impl Statement {
         let mut parser = Parser::new(dialect)
             .with_recursion_limit(RECURSION_LIMIT)
             .with_tokens_with_locations(tokens.to_vec());
-        let parsed = parser.parse_statement().and_then(|ast| {
+        let parsed = model_statement(&mut parser, source).and_then(|model| {
+            let ast = match model {
+                Some(ModelStatement::Create { .. }) => Some(ast::Statement::Query(parser.parse_query()?)),
+                Some(ModelStatement::Drop { .. }) => None,
+                None => Some(parser.parse_statement()?),
+            };
             let next = parser.peek_token();
-            if next.token == Token::EOF { Ok(ast) } else { parser.expected("end of statement", next) }
+            if next.token == Token::EOF {
+                Ok((ast, model))
+            } else {
+                parser.expected("end of statement", next)
+            }
         });
         let start = tokens.first().map_or(0, |t| offset(source, t.span.start));
         let end = tokens.last().map_or(source.len(), |t| offset(source, t.span.end));
-        let ast = parsed.map_err(|e| {
+        let (ast, model) = parsed.map_err(|e| {
             let message = e.to_string();
             let place = error::place_in_message(&message);
             let out = if message.contains("recursion limit") {
@@ -75,7 +95,7 @@ impl Statement {
                 None => out.with_position(source[..end].chars().count() + 1),
             }
         })?;
-        Ok(Self { ast: Some(Arc::new(ast)), source: Arc::clone(source), start, end })
+        Ok(Self { ast: ast.map(Arc::new), model, source: Arc::clone(source), start, end })
     }
 
     /// The statement's own text, without the separator.
@@ -87,7 +107,21 @@ impl Statement {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ast.is_none()
+        self.ast.is_none() && self.model.is_none()
+    }
+
+    pub(crate) fn model(&self) -> Option<&ModelStatement> {
+        self.model.as_ref()
+    }
+
+    /// The text of the query, which CREATE MODEL has inside.
+    pub(crate) fn query_text(&self) -> &str {
+        match &self.model {
+            Some(ModelStatement::Create { query, .. }) => {
+                self.source.get(*query..self.end).unwrap_or_default().trim()
+            }
+            _ => self.text(),
+        }
     }
 
     pub(crate) fn ast(&self) -> Option<&Arc<ast::Statement>> {
@@ -101,6 +135,32 @@ impl Statement {
             _ => error,
         }
     }
+}
+
+/// Takes CREATE MODEL … AS or DROP MODEL … from the front, which the parser does not know.
+fn model_statement(parser: &mut Parser<'_>, source: &str) -> Result<Option<ModelStatement>, ParserError> {
+    let word = |token: &Token, word: &str| matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word));
+    let first = |at: usize| parser.peek_nth_token_ref(at).token.clone();
+    let (create, drop) = (word(&first(0), "create"), word(&first(0), "drop"));
+    let replace = create && word(&first(1), "or") && word(&first(2), "replace");
+    let words = if replace { 3 } else { 1 };
+    if !(create || drop) || !word(&first(words), "model") {
+        return Ok(None);
+    }
+    (0..=words).for_each(|_| drop_token(parser));
+    let if_exists = drop && parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let name = parser.parse_identifier()?;
+    let name = if name.quote_style.is_some() { name.value } else { name.value.to_lowercase() };
+    if drop {
+        return Ok(Some(ModelStatement::Drop { name, if_exists }));
+    }
+    parser.expect_keyword(Keyword::AS)?;
+    let query = offset(source, parser.peek_token_ref().span.start);
+    Ok(Some(ModelStatement::Create { name, replace, query }))
+}
+
+fn drop_token(parser: &mut Parser<'_>) {
+    parser.next_token();
 }
 
 /// CREATE EXTERNAL TABLE has as many forms as there are engines; whatever its form, it would read the server's files.
@@ -175,6 +235,32 @@ mod tests {
         assert_eq!(sql.chars().nth(position - 1), Some('Z'), "{error}");
         let error = Statement::parse("SELECT (1").unwrap_err();
         assert!(error.position().is_some());
+    }
+
+    #[test]
+    fn statements_about_models_are_told_apart() {
+        let model = |sql: &str| Statement::parse(sql).unwrap()[0].model().cloned();
+        let sql = "SELECT 1; create or replace model Demand as -- all\n SELECT * FROM forecast('*') ;";
+        let all = Statement::parse(sql).unwrap();
+        assert!(matches!(
+            all[1].model(),
+            Some(ModelStatement::Create { name, replace: true, .. }) if name == "demand"
+        ));
+        assert_eq!(all[1].query_text(), "SELECT * FROM forecast('*')");
+        let drop = |name: &str, if_exists| Some(ModelStatement::Drop { name: name.into(), if_exists });
+        assert_eq!(model("DROP MODEL demand"), drop("demand", false));
+        assert_eq!(model("drop model if exists \"Odd one\""), drop("Odd one", true));
+        assert_eq!(model("SELECT 1 AS model"), None);
+        for sql in [
+            "CREATE MODEL AS SELECT 1",
+            "CREATE MODEL a",
+            "CREATE MODEL a AS",
+            "DROP MODEL",
+            "DROP MODEL a b",
+        ] {
+            let error = Statement::parse(sql).unwrap_err();
+            assert!(error.sqlstate() == "42601" && error.position().is_some(), "{sql}: {error}");
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl CallPlanner<'_> {
     }
 
     pub(crate) fn schema(&self, columns: &Columns, shape: &Shape) -> Result<DFSchema> {
-        let own = self.function.columns(&columns.time.1);
+        let own = self.purpose.columns().unwrap_or_else(|| self.function.columns(&columns.time.1));
         for id in &shape.ids {
             if own.iter().any(|field| field.name() == id) {
                 let hint = format!("rename it in a sub-query: SELECT {id} AS my_{id}, …");

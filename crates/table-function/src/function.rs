@@ -15,6 +15,7 @@ use crate::relation::RelationFunction;
 use crate::series::Series;
 use crate::signature::Signature;
 use crate::sql_function::SqlFunction;
+use crate::stored::{Purpose, StoredModel, Trainer};
 use crate::workers::Workers;
 
 /// A function over series: one relation in, rows out series by series.
@@ -29,6 +30,22 @@ pub trait TableFunction: Debug + Send + Sync {
     /// Checks the arguments and makes the operator that runs. Called when the statement is planned, with the arguments
     /// that are known by then, and again when all are.
     fn operator(&self, call: &Call) -> Result<Operator, ArgumentError>;
+
+    /// Whether `model => 'name'` means one of the function's own models, so that none can be kept under that name.
+    fn is_model(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// Checks the arguments of a call that trains or judges a model to keep ([`Call::purpose`]), as
+    /// [`operator`](Self::operator) does.
+    ///
+    /// # Errors
+    /// Where the function has nothing to keep, and for arguments that a model can't have.
+    fn trainer(&self, call: &Call) -> Result<Arc<dyn Trainer>, ArgumentError> {
+        let _ = call;
+        Err(ArgumentError::new(self.signature().name, "learns nothing that could be kept as a model"))
+    }
 }
 
 /// How the series of a call are worked on.
@@ -89,8 +106,14 @@ pub struct Call {
     /// Names of the numbers that are known of each time, ahead as well; empty unless the call has a second relation,
     /// and then its operator has to be [`Operator::Panel`].
     pub known: Vec<String>,
+    /// Names of the id columns.
+    pub ids: Vec<String>,
     /// The warehouse version that the statement reads.
     pub version: i64,
+    /// The kept model that argument `model` names; `None` where it names none.
+    pub stored: Option<Arc<StoredModel>>,
+    /// What the call is made for.
+    pub purpose: Purpose,
 }
 
 /// The work on one series at a time; shared by all partitions.
@@ -213,6 +236,12 @@ pub trait SeriesCatalog: Debug + Send + Sync {
         let _ = name;
         None
     }
+
+    /// The kept model that `model => 'name'` or `'name@3'` means.
+    fn model(&self, name: &str) -> Option<Arc<StoredModel>> {
+        let _ = name;
+        None
+    }
 }
 
 /// What planning a call needs to know beyond the statement.
@@ -220,6 +249,8 @@ pub trait SeriesCatalog: Debug + Send + Sync {
 pub struct PlanContext {
     /// The warehouse version that the statement reads.
     pub version: i64,
-    /// The series tables of that version.
+    /// The series tables and models of that version.
     pub series: Arc<dyn SeriesCatalog>,
+    /// What the statement's outermost call is made for; those inside it are made for their rows.
+    pub purpose: Purpose,
 }

@@ -24,7 +24,7 @@
 //! let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
 //! let mut statement = parser.parse_statement()?;
 //! desugar(&mut statement, &registry, &catalog)?;                                        // before tables are looked up
-//! let context = PlanContext { version, series: Arc::new(catalog) };
+//! let context = PlanContext { version, series: Arc::new(catalog), purpose: Purpose::Rows };
 //! state.register_relation_planner(relation_planner(registry, context))?;                // a state of its own per version
 //! // and in its QueryPlanner: DefaultPhysicalPlanner::with_extension_planners(vec![extension_planner()])
 //! ```
@@ -55,6 +55,7 @@ mod series;
 mod signature;
 mod source;
 mod sql_function;
+mod stored;
 mod tokens;
 mod workers;
 
@@ -77,6 +78,7 @@ pub use relation::{Binding, RelationCall, RelationExec, RelationFunction, Relati
 pub use series::{MAX_POINTS, Series};
 pub use signature::{Argument, Kind, Signature};
 pub use sql_function::{SqlArgument, SqlFunction};
+pub use stored::{METRICS, Purpose, STATE, StoredModel, Trained, Trainer, named_models};
 pub use tokens::{rewrite_tokens, tokenize};
 pub use workers::Workers;
 

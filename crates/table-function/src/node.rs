@@ -24,6 +24,7 @@ use crate::known::KnownColumns;
 use crate::relation::RelationNode;
 use crate::signature::Argument;
 use crate::source::Shape;
+use crate::stored::{Purpose, TrainingOperator};
 
 /// A call over its planned input, whose columns are ids…, time, value, until.
 #[derive(Debug, Clone)]
@@ -64,7 +65,10 @@ impl SeriesNode {
                 None => {}
             }
         }
-        Ok(self.function.operator(&call)?)
+        Ok(match call.purpose {
+            Purpose::Rows => self.function.operator(&call)?,
+            _ => Operator::Panel(Arc::new(TrainingOperator(self.function.trainer(&call)?))),
+        })
     }
 
     /// What makes two nodes equal, beside the input.

@@ -1,6 +1,6 @@
 //! From a call in FROM to a [`SeriesNode`]: names, types and values of the arguments are checked here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -24,6 +24,7 @@ use crate::node::{Pending, SeriesNode};
 use crate::relation;
 use crate::signature::{Argument, Kind, Signature};
 use crate::source::{AsOf, Columns, Key, Shape, Source, quoted};
+use crate::stored::{MODEL, Purpose};
 
 /// Plans calls of the functions in a [`Registry`], on the version that its [`PlanContext`] pins. See the crate's
 /// documentation for where it is registered.
@@ -31,12 +32,15 @@ use crate::source::{AsOf, Columns, Key, Shape, Source, quoted};
 pub(crate) struct TableFunctionPlanner {
     registry: Arc<Registry>,
     context: PlanContext,
+    /// Taken by the first call that is planned, the outermost.
+    purpose: Mutex<Purpose>,
 }
 
 impl TableFunctionPlanner {
     /// A planner for statements that read the version in `context`.
     pub(crate) fn new(registry: Arc<Registry>, context: PlanContext) -> Self {
-        Self { registry, context }
+        let purpose = Mutex::new(context.purpose.clone());
+        Self { registry, context, purpose }
     }
 }
 
@@ -73,9 +77,13 @@ impl RelationPlanner for TableFunctionPlanner {
             _ => return Err(fault("LATERAL is not supported: give an array of keys, '*' or a sub-query")),
         };
         let given = Given::read(signature, arguments)?;
+        let purpose = std::mem::take(&mut *self.purpose.lock().unwrap_or_else(PoisonError::into_inner));
         let plan = match function {
             Function::Series(function) => {
-                CallPlanner { function, signature, plan: &self.context, given }.plan(context)?
+                CallPlanner { function, signature, plan: &self.context, given, purpose }.plan(context)?
+            }
+            Function::Relation(_) if !matches!(purpose, Purpose::Rows) => {
+                return Err(fault("learns nothing that could be kept as a model"));
             }
             Function::Relation(function) => relation::plan(function, &given, self.context.version, context)?,
         };
@@ -95,6 +103,7 @@ pub(crate) struct CallPlanner<'a> {
     pub(crate) signature: &'static Signature,
     plan: &'a PlanContext,
     pub(crate) given: Given,
+    pub(crate) purpose: Purpose,
 }
 
 /// The relation that is read, before its columns are chosen.
@@ -158,6 +167,8 @@ impl CallPlanner<'_> {
         let (key, key_column) = key.map_or((Key::All, None), |(key, column)| (key, Some(column)));
         let filters = filters.into_iter().map(|(filter, _)| filter).collect();
         let source = Source { relation: relation.plan, columns, key_column, key, filters, as_of };
+        let model = arguments.text(MODEL);
+        let stored = model.and_then(|name| self.plan.series.model(name));
         let node = SeriesNode {
             function: Arc::clone(self.function),
             call: Call {
@@ -165,6 +176,9 @@ impl CallPlanner<'_> {
                 time,
                 value: shape.value.clone(),
                 known: names,
+                ids: shape.ids.clone(),
+                stored,
+                purpose: self.purpose.clone(),
                 version: self.plan.version,
             },
             pending,

@@ -1,5 +1,6 @@
 //! The work of the table function `forecast`: from points to rows, for one series or a panel of them.
 
+mod stored;
 mod together;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::holiday::HolidayRegion;
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
 
+pub(crate) use stored::{ForecastTrainer, Kept, StoredForecast};
+
 /// `forecast` with its arguments checked.
 #[derive(Debug, Clone)]
 pub(crate) struct ForecastOperator {
@@ -26,6 +29,8 @@ pub(crate) struct ForecastOperator {
     /// Confidence level of the bounds.
     pub(crate) level: f64,
     pub(crate) model: Model,
+    /// The kept model that forecasts instead.
+    pub(crate) kept: Option<Kept>,
     /// The step; `None` tells it from the times.
     pub(crate) frequency: Option<Frequency>,
     /// Holidays that a model of many series learns from.
@@ -67,6 +72,9 @@ impl ForecastOperator {
 
     /// The rows of a series by its own model, or the one that says why there are none.
     fn alone(&self, series: &Series, regular: &Result<Regular, Unforecastable>) -> Result<Vec<ArrayRef>> {
+        if let (Some(kept), Ok(regular)) = (&self.kept, regular) {
+            return self.ask(kept, series, regular);
+        }
         let made = regular.as_ref().map_err(Clone::clone).and_then(|regular| {
             let request = Request {
                 horizon: self.horizon,
@@ -147,7 +155,11 @@ impl ForecastOperator {
     }
 
     fn description(&self) -> String {
-        let Self { horizon, level, model, non_negative, .. } = self;
+        let Self { horizon, level, non_negative, .. } = self;
+        let model = match &self.kept {
+            Some(kept) => format!("{}@{}", kept.name, kept.version),
+            None => self.model.to_string(),
+        };
         let frequency = self.frequency.map_or("auto", Frequency::name);
         let mut text = format!(
             "model={model}, horizon={horizon}, frequency={frequency}, confidence_level={level}, \
@@ -157,7 +169,7 @@ impl ForecastOperator {
             text += &format!(", future=[{}]", self.known.join(", "));
         }
         // They matter to a model of many series alone.
-        if self.model == Model::Auto {
+        if self.model == Model::Auto && self.kept.is_none() {
             text += &format!(", holiday_region={}, seed={}", self.holiday_region.name(), self.seed);
         }
         text

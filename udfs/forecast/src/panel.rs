@@ -25,8 +25,11 @@ mod tree;
 mod tweedie;
 
 pub use bytes::BadPanelModel;
+pub(crate) use bytes::{Reader, write_text};
 pub use hierarchy::{BadHierarchy, Hierarchy};
+pub(crate) use holdout::scale;
 pub use holdout::{PanelMethod, PanelScore};
 pub use reconcile::{Reconciliation, reconcile};
+pub(crate) use series::ready;
 pub use series::{PANEL_HISTORY, PANEL_HORIZON, PanelRequest, PreparedSeries, Series, prepare};
 pub use train::{PanelForecast, PanelModel, PanelReport, train};

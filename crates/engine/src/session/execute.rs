@@ -10,6 +10,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use smartsneaks_lake::Version;
+use smartsneaks_table_function::Purpose;
 use tokio::sync::mpsc;
 
 use super::prepare::renamed;
@@ -19,6 +21,7 @@ use crate::error::{Error, Kind};
 use crate::guard::guard;
 use crate::interrupt::Interrupt;
 use crate::rows::{Output, Rows};
+use crate::statement::Statement;
 
 /// Batches that may wait between the query threads and a front door: enough to keep both busy, too few to matter.
 const BATCHES_AHEAD: usize = 2;
@@ -73,6 +76,10 @@ impl Session {
             Command::Rollback => Ok(self.rollback()),
             Command::InTransaction(tag) => self.in_transaction(tag),
             Command::Nothing(tag) => Ok(Output::Done((*tag).to_owned())),
+            Command::CreateModel { name, replace } => {
+                self.create_model(prepared.statement(), name, *replace).await
+            }
+            Command::DropModel { name, if_exists } => self.drop_model(name, *if_exists).await,
         }
     }
 
@@ -90,11 +97,39 @@ impl Session {
                 (LogicalPlan::clone(plan), Arc::clone(schema))
             }
             _ => {
-                let planned = self.plan(prepared.statement(), &version, prepared.declared()).await?;
+                let declared = prepared.declared();
+                let planned = self.plan(prepared.statement(), &version, declared, Purpose::Rows).await?;
                 (planned.plan, planned.schema)
             }
         };
         let parameters = typed(prepared, parameters)?;
+        let rows = self.rows((plan, named), parameters, version, (interrupt, over), word).await?;
+        Ok(Output::Rows(rows))
+    }
+
+    /// The rows of a query whose call learns ([`Purpose`]).
+    pub(super) async fn learning(
+        &self,
+        statement: &Statement,
+        version: &Arc<Version>,
+        purpose: Purpose,
+    ) -> Result<Rows, Error> {
+        let interrupt = self.begin_statement();
+        let over = FinishOnDrop(Some(interrupt.clone()));
+        let planned = self.plan(statement, version, &[], purpose).await?;
+        let plan = (planned.plan, planned.schema);
+        self.rows(plan, Vec::new(), Arc::clone(version), (interrupt, over), "SELECT").await
+    }
+
+    /// Starts a plan on the query threads.
+    async fn rows(
+        &self,
+        (plan, named): (LogicalPlan, SchemaRef),
+        parameters: Vec<ScalarValue>,
+        version: Arc<Version>,
+        (interrupt, over): (Interrupt, FinishOnDrop),
+        word: &'static str,
+    ) -> Result<Rows, Error> {
         let state = self.planning(version).await?.state()?;
         let started = Arc::clone(&self.engine);
         let running = interrupt.clone();
@@ -118,7 +153,7 @@ impl Session {
         };
         let (send, receive) = mpsc::channel(BATCHES_AHEAD);
         let driver = started.cpu().spawn(drive(stream, Arc::clone(&schema), send, interrupt.clone()));
-        Ok(Output::Rows(Rows::live(schema, receive, interrupt, driver.abort_handle(), word)))
+        Ok(Rows::live(schema, receive, interrupt, driver.abort_handle(), word))
     }
 }
 

@@ -10,9 +10,10 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{Cast, Placeholder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use smartsneaks_lake::Version;
+use smartsneaks_table_function::Purpose;
 
 use super::Session;
-use crate::command::{Command, classify};
+use crate::command::{Command, command};
 use crate::error::{self, Error, Kind};
 use crate::forbidden;
 use crate::statement::Statement;
@@ -95,7 +96,7 @@ impl Session {
         statement: &Statement,
         parameter_types: &[Option<DataType>],
     ) -> Result<Prepared, Error> {
-        let command = statement.ast().map(|ast| classify(ast)).transpose()?;
+        let command = command(statement)?;
         if !matches!(command, Some(Command::Commit | Command::Rollback | Command::InTransaction(_)) | None) {
             self.refuse_if_failed()?;
         }
@@ -110,7 +111,7 @@ impl Session {
         };
         match &inner.command {
             Some(Command::Query(_)) => {
-                let planned = self.plan(statement, &inner.version, parameter_types).await?;
+                let planned = self.plan(statement, &inner.version, parameter_types, Purpose::Rows).await?;
                 inner.plan = Some(Arc::new(planned.plan));
                 inner.parameter_types = planned.parameter_types;
                 inner.schema = Some(planned.schema);
@@ -136,13 +137,14 @@ impl Session {
         statement: &Statement,
         version: &Arc<Version>,
         declared: &[Option<DataType>],
+        purpose: Purpose,
     ) -> Result<Planned, Error> {
         let Some(ast) = statement.ast().cloned() else {
             return Err(Error::new(Kind::Internal, "an empty statement has no plan"));
         };
         forbidden::check(&ast)?;
         let planning = self.planning(Arc::clone(version)).await?;
-        let state = planning.state()?;
+        let state = planning.state_for(purpose)?;
         let declared = declared.to_vec();
         let names = crate::postgres::result_names(&ast);
         let task = self.engine.cpu().spawn(async move {

@@ -19,7 +19,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use smartsneaks_table_function::{
-    ArgumentError, PlanContext, Registry, SeriesCatalog, SeriesSpec, desugar, extension_planner,
+    ArgumentError, PlanContext, Purpose, Registry, SeriesCatalog, SeriesSpec, desugar, extension_planner,
     relation_planner, tokenize,
 };
 
@@ -62,7 +62,7 @@ impl QueryPlanner for Planner {
 
 /// A session that reads version 12, without tables.
 pub(crate) fn session(registry: Registry, catalog: Catalog, config: SessionConfig) -> SessionContext {
-    let version = PlanContext { version: 12, series: Arc::new(catalog) };
+    let version = PlanContext { version: 12, series: Arc::new(catalog), purpose: Purpose::Rows };
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use smartsneaks_table_function::{Argument, ArgumentError, Call, Operator, Signature, TableFunction};
+use smartsneaks_table_function::{
+    Argument, ArgumentError, Call, Operator, Purpose, Signature, TableFunction, Trainer,
+};
 
 use super::{
     CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, SEED,
     confidence_level, frequency, holiday_region, horizon, model,
 };
 use crate::model::Model;
-use crate::operator::ForecastOperator;
+use crate::operator::{ForecastOperator, ForecastTrainer, Kept, StoredForecast};
 
 /// What `forecast` takes.
 const SIGNATURE: Signature = Signature {
@@ -50,23 +52,70 @@ impl TableFunction for ForecastFunction {
     }
 
     fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
-        let arguments = &call.arguments;
-        let operator = ForecastOperator {
-            horizon: horizon(arguments)?,
-            level: confidence_level(arguments)?,
-            model: model(arguments)?,
-            frequency: frequency(arguments, &call.time)?,
-            holiday_region: holiday_region(arguments)?,
-            non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
-            seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
-            time: call.time.clone(),
-            known: call.known.clone(),
-            version: call.version,
-        };
+        let operator = operator(call)?;
+        // A kept model has learned from them.
+        if operator.kept.is_some() {
+            return Ok(Operator::alone(call, Arc::new(operator)));
+        }
         // Series learn from each other only where the model is left to choose.
         Ok(match operator.model {
             Model::Auto => Operator::Panel(Arc::new(operator)),
             _ => Operator::alone(call, Arc::new(operator)),
         })
+    }
+
+    fn is_model(&self, name: &str) -> bool {
+        name.parse::<Model>().is_ok()
+    }
+
+    fn trainer(&self, call: &Call) -> Result<Arc<dyn Trainer>, ArgumentError> {
+        let judged = match &call.purpose {
+            Purpose::Judging(stored) => Some(StoredForecast::find(call, stored, horizon(&call.arguments)?)?),
+            _ => None,
+        };
+        let operator = operator(call)?;
+        if operator.model != Model::Auto || operator.kept.is_some() {
+            let model = call.arguments.text(MODEL.name).unwrap_or_default();
+            let message = format!("a kept model is learned with model => 'auto', not '{model}'");
+            return Err(call.arguments.error(MODEL.name, message));
+        }
+        Ok(Arc::new(ForecastTrainer { operator, ids: call.ids.clone(), judged }))
+    }
+}
+
+fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
+    let arguments = &call.arguments;
+    let horizon = horizon(arguments)?;
+    let kept = match &call.stored {
+        Some(stored) => Some(Kept {
+            name: stored.name.clone(),
+            version: stored.version,
+            warehouse_version: stored.warehouse_version,
+            forecast: StoredForecast::find(call, stored, horizon)?,
+        }),
+        None => None,
+    };
+    Ok(ForecastOperator {
+        horizon,
+        level: confidence_level(arguments)?,
+        model: if kept.is_some() { Model::Auto } else { model(arguments).map_err(hint)? },
+        kept,
+        frequency: frequency(arguments, &call.time)?,
+        holiday_region: holiday_region(arguments)?,
+        non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
+        seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
+        time: call.time.clone(),
+        known: call.known.clone(),
+        version: call.version,
+    })
+}
+
+/// Says where kept models are found, to a name that is near none of ours.
+fn hint(error: ArgumentError) -> ArgumentError {
+    match error.hint {
+        Some(_) => error,
+        None => error.with_hint(
+            "SELECT name, version FROM ml.models lists the models that were kept; a parameter can't name one",
+        ),
     }
 }

@@ -14,7 +14,7 @@ use crate::frequency::Frequency;
 use crate::holiday::kinds;
 use crate::model::Model;
 use crate::panel::{
-    self, PANEL_HORIZON, PanelMethod, PanelReport, PanelRequest, PreparedSeries, prepare, train,
+    self, PANEL_HORIZON, PanelMethod, PanelModel, PanelReport, PanelRequest, PreparedSeries, prepare, train,
 };
 use crate::unforecastable::Unforecastable;
 
@@ -31,45 +31,16 @@ impl ForecastOperator {
         regular: &[Result<Regular, Unforecastable>],
         workers: &Workers,
     ) -> Result<BTreeMap<usize, Vec<ArrayRef>>> {
-        let suits = |regular: &Result<Regular, Unforecastable>| {
-            regular.as_ref().is_ok_and(|regular| {
-                regular.frequency() == Frequency::Daily
-                    && regular.values.iter().all(|value| value.is_finite())
-            })
-        };
-        let chosen: Vec<usize> = (0..panel.len()).filter(|at| suits(&regular[*at])).collect();
-        if chosen.len() < MANY
+        if regular.iter().filter(|regular| suits(regular)).count() < MANY
             || self.model != Model::Auto
             || self.horizon > PANEL_HORIZON
             || !self.non_negative
         {
             return Ok(BTreeMap::new());
         }
-        let request = PanelRequest {
-            horizon: self.horizon,
-            holidays: kinds(&self.holiday_region.holidays()),
-            series: chosen.len(),
-            seed: self.seed,
+        let Some(Learned { model, positions, prepared, .. }) = self.learn(panel, regular, workers)? else {
+            return Ok(BTreeMap::new());
         };
-        let codes = codes(panel, &chosen);
-        let prepared = workers.map(chosen.len(), |position| {
-            let Ok(regular) = &regular[chosen[position]] else { return Ok(None) };
-            let first_day = regular.time(0).unwrap_or_default().div_euclid(DAY);
-            let codes = codes.iter().map(|column| column[position]).collect::<Vec<u32>>();
-            let values = &regular.values;
-            // One that the panel refuses (a value beyond its range) goes on alone.
-            let known = super::known(&panel[chosen[position]], regular, self.horizon);
-            let known: Vec<&[f64]> = known.iter().map(Vec::as_slice).collect();
-            let series = panel::Series { position, values, first_day, codes: &codes, covariates: &known };
-            Ok(prepare(&series, &request).ok())
-        })?;
-        let (positions, prepared): (Vec<usize>, Vec<PreparedSeries>) =
-            chosen.iter().zip(prepared).filter_map(|(at, series)| Some((*at, series?))).unzip();
-        workers.check()?;
-        let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
-        let model = train(&prepared, &request, workers.threads() > 1, &run);
-        workers.check()?;
-        let model = model.map_err(internal)?;
         let detail = say(model.report(), self.horizon);
         let name = match model.report().method {
             PanelMethod::Local => "panel_local",
@@ -91,6 +62,61 @@ impl ForecastOperator {
         })?;
         Ok(positions.into_iter().zip(rows).collect())
     }
+
+    /// Learns from the series of a panel that suit it; None where none does.
+    pub(super) fn learn(
+        &self,
+        panel: &[Series],
+        regular: &[Result<Regular, Unforecastable>],
+        workers: &Workers,
+    ) -> Result<Option<Learned>> {
+        let chosen: Vec<usize> = (0..panel.len()).filter(|at| suits(&regular[*at])).collect();
+        let request = PanelRequest {
+            horizon: self.horizon,
+            holidays: kinds(&self.holiday_region.holidays()),
+            series: chosen.len(),
+            seed: self.seed,
+        };
+        let codes = Codes::new(panel, &chosen);
+        let prepared = workers.map(chosen.len(), |position| {
+            let Ok(regular) = &regular[chosen[position]] else { return Ok(None) };
+            let series = &panel[chosen[position]];
+            let first_day = regular.time(0).unwrap_or_default().div_euclid(DAY);
+            let codes = codes.of(&series.ids);
+            let values = &regular.values;
+            // One that the panel refuses (a value beyond its range) goes on alone.
+            let known = super::known(series, regular, self.horizon);
+            let known: Vec<&[f64]> = known.iter().map(Vec::as_slice).collect();
+            let series = panel::Series { position, values, first_day, codes: &codes, covariates: &known };
+            Ok(prepare(&series, &request).ok())
+        })?;
+        let (positions, prepared): (Vec<usize>, Vec<PreparedSeries>) =
+            chosen.iter().zip(prepared).filter_map(|(at, series)| Some((*at, series?))).unzip();
+        workers.check()?;
+        if prepared.is_empty() {
+            return Ok(None);
+        }
+        let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
+        let model = train(&prepared, &request, workers.threads() > 1, &run);
+        workers.check()?;
+        Ok(Some(Learned { model: model.map_err(internal)?, codes, positions, prepared }))
+    }
+}
+
+/// Whether a panel's model can learn from a series.
+fn suits(regular: &Result<Regular, Unforecastable>) -> bool {
+    regular.as_ref().is_ok_and(|regular| {
+        regular.frequency() == Frequency::Daily && regular.values.iter().all(|value| value.is_finite())
+    })
+}
+
+/// What was learned from a panel.
+pub(super) struct Learned {
+    pub(super) model: PanelModel,
+    pub(super) codes: Codes,
+    /// Those of its series, in the call's panel.
+    pub(super) positions: Vec<usize>,
+    prepared: Vec<PreparedSeries>,
 }
 
 /// What was checked before can't fail.
@@ -99,7 +125,7 @@ fn internal(reason: Unforecastable) -> DataFusionError {
 }
 
 /// How the model was chosen, in words.
-fn say(report: &PanelReport, horizon: usize) -> String {
+pub(super) fn say(report: &PanelReport, horizon: usize) -> String {
     if report.scores.is_empty() {
         return "a model of all series, whose histories are too short to try others".into();
     }
@@ -111,19 +137,30 @@ fn say(report: &PanelReport, horizon: usize) -> String {
 }
 
 /// Id columns as numbers that mean the same in every series: those whose values several series share.
-fn codes(panel: &[Series], chosen: &[usize]) -> Vec<Vec<u32>> {
-    let columns = panel.first().map_or(0, |series| series.ids.len());
-    let mut found = Vec::new();
-    for column in 0..columns {
-        let ids: Vec<&ScalarValue> = chosen.iter().map(|at| &panel[*at].ids[column]).collect();
-        let mut names: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
-        let of = names.clone();
-        names.sort_unstable();
-        names.dedup();
-        if names.len() > 1 && names.len() <= chosen.len() / 2 && found.len() < CODES {
-            let code = |name: &String| names.binary_search(name).map_or(0, |at| at as u32);
-            found.push(of.iter().map(code).collect());
-        }
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Codes {
+    /// Places of the id columns, and the values of each, sorted: a value's place is its number.
+    pub(super) columns: Vec<(usize, Vec<String>)>,
+}
+
+impl Codes {
+    fn new(panel: &[Series], chosen: &[usize]) -> Self {
+        let ids = panel.first().map_or(0, |series| series.ids.len());
+        let column = |column: usize| {
+            let mut names: Vec<String> = chosen.iter().map(|at| panel[*at].ids[column].to_string()).collect();
+            names.sort_unstable();
+            names.dedup();
+            (names.len() > 1 && names.len() <= chosen.len() / 2).then_some((column, names))
+        };
+        Self { columns: (0..ids).filter_map(column).take(CODES).collect() }
     }
-    found
+
+    /// The numbers of a series; a value that none had is one more than all.
+    pub(super) fn of(&self, ids: &[ScalarValue]) -> Vec<u32> {
+        let code = |(column, names): &(usize, Vec<String>)| {
+            let name = ids.get(*column).map(ToString::to_string).unwrap_or_default();
+            names.binary_search(&name).unwrap_or(names.len()) as u32
+        };
+        self.columns.iter().map(code).collect()
+    }
 }

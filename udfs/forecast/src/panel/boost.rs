@@ -89,16 +89,14 @@ pub(crate) struct Learner {
     last: Vec<(f32, Vec<u32>)>,
     unseen: Vec<Vec<u32>>,
     seed: u64,
-    /// See [`tree::grow`].
-    ahead: bool,
     pub(crate) boost: Boost,
     /// What each tree gained by each feature.
     pub(crate) gained: Vec<Vec<f64>>,
 }
 
 impl Learner {
-    /// No tree yet. Leaves are divided `ahead` of their turn where `run` has threads to spare.
-    pub(crate) fn new(table: Table, seed: u64, ahead: bool, run: Run<'_>) -> Learner {
+    /// No tree yet.
+    pub(crate) fn new(table: Table, seed: u64, run: Run<'_>) -> Learner {
         let Table { width, features, values, starts, weights } = table;
         let bins = Bins::new(&features, width, run);
         Learner {
@@ -114,19 +112,18 @@ impl Learner {
             values,
             weights,
             seed,
-            ahead,
         }
     }
 
-    /// Adds trees until there are so many.
-    pub(crate) fn grow_to(&mut self, trees: usize, run: Run<'_>) {
+    /// Adds trees until there are so many; see [`tree::grow`] for `ahead`.
+    pub(crate) fn grow_to(&mut self, trees: usize, ahead: usize, run: Run<'_>) {
         while self.boost.trees.len() < trees {
-            self.grow(run);
+            self.grow(ahead, run);
         }
     }
 
-    fn grow(&mut self, run: Run<'_>) {
-        let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, ahead, .. } = self;
+    fn grow(&mut self, ahead: usize, run: Run<'_>) {
+        let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, .. } = self;
         let (width, seed, number) = (*width, *seed, self.boost.trees.len());
         let mut pieces: Vec<_> = scores
             .chunks_mut(PIECE)
@@ -170,7 +167,7 @@ impl Learner {
         let features = features(width, seed, number);
         let mut gains = vec![0.0; width];
         let (tree, leaves) =
-            tree::grow(rows, bins, pieces.concat(), &features, LIMITS, &mut gains, (*ahead, run));
+            tree::grow(rows, bins, pieces.concat(), &features, LIMITS, &mut gains, (ahead, run));
         self.last = leaves;
         self.boost.trees.push(tree);
         self.gained.push(gains);
@@ -190,9 +187,9 @@ impl<'a> Trial<'a> {
     }
 
     /// Adds some trees; whether it is done: there are [`TREES`], or it has been long enough without gain.
-    pub(crate) fn round(&mut self, run: Run<'_>) -> bool {
+    pub(crate) fn round(&mut self, ahead: usize, run: Run<'_>) -> bool {
         let trees = (self.learner.boost.trees.len() + LOOK).min(TREES);
-        self.learner.grow_to(trees, run);
+        self.learner.grow_to(trees, ahead, run);
         self.held.look(&self.learner.boost, run);
         trees == TREES || trees - self.held.best >= PATIENCE * LOOK
     }
@@ -286,8 +283,8 @@ mod tests {
     #[test]
     fn effects_are_learned_and_noise_is_not() {
         let (train, held) = (table(20_000, 5), table(5_000, 6));
-        let mut trial = Trial::new(Learner::new(train, 1, false, &in_order), &held, &in_order);
-        while !trial.round(&in_order) {}
+        let mut trial = Trial::new(Learner::new(train, 1, &in_order), &held, &in_order);
+        while !trial.round(1, &in_order) {}
         let gained = &trial.learner.gained;
         let gains = [0, 1, 2].map(|feature| gained.iter().map(|gains| gains[feature]).sum::<f64>());
         let boost = trial.into_boost();
@@ -302,21 +299,23 @@ mod tests {
     #[test]
     fn the_same_seed_learns_the_same() {
         let learn = |seed, ahead| {
-            let mut learner = Learner::new(table(2_000, 5), seed, ahead, &in_order);
-            learner.grow_to(12, &in_order);
+            let mut learner = Learner::new(table(2_000, 5), seed, &in_order);
+            learner.grow_to(12, ahead, &in_order);
             (learner.boost, learner.gained)
         };
-        assert_eq!(learn(1, false), learn(1, false));
-        assert_eq!(learn(1, false), learn(1, true), "looking ahead changes nothing");
-        assert_ne!(learn(1, false), learn(2, false));
+        assert_eq!(learn(1, 1), learn(1, 1));
+        for ahead in [2, 4, 99] {
+            assert_eq!(learn(1, 1), learn(1, ahead), "looking ahead changes nothing");
+        }
+        assert_ne!(learn(1, 1), learn(2, 1));
     }
 
     #[test]
     fn every_row_gets_what_each_tree_says_of_it() {
         let (rows, all) = (2 * PIECE + 100, table(2 * PIECE + 100, 5));
         let (starts, seen) = (all.starts.clone(), all.features.clone());
-        let mut learner = Learner::new(all, 1, true, &in_order);
-        learner.grow_to(6, &in_order);
+        let mut learner = Learner::new(all, 1, &in_order);
+        learner.grow_to(6, 4, &in_order);
         // The last tree is not counted yet.
         learner.boost.trees.pop();
         for row in 0..rows {

@@ -73,7 +73,7 @@ impl PanelModel {
         if found != Some(VERSION) {
             return Err(BadPanelModel::Version { found });
         }
-        let mut from = Reader { rest: &bytes[1..] };
+        let mut from = Reader::new(&bytes[1..]);
         let horizon = from.number()?;
         if !(1..=PANEL_HORIZON).contains(&horizon) {
             return Err(BadPanelModel::Value("horizon"));
@@ -101,6 +101,11 @@ fn write_count(out: &mut Vec<u8>, count: usize) {
     out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
 }
 
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    write_count(out, text.len());
+    out.extend(text.as_bytes());
+}
+
 fn write_floats(out: &mut Vec<u8>, floats: &[f64]) {
     floats.iter().for_each(|float| out.extend(float.to_le_bytes()));
 }
@@ -117,8 +122,7 @@ fn write_report(out: &mut Vec<u8>, report: &PanelReport) {
     write_count(out, report.judged);
     write_count(out, report.importance.len());
     for (name, share) in &report.importance {
-        write_count(out, name.len());
-        out.extend(name.as_bytes());
+        write_text(out, name);
         write_floats(out, &[*share]);
     }
 }
@@ -166,10 +170,7 @@ fn read_report(from: &mut Reader<'_>) -> Result<PanelReport, BadPanelModel> {
         Ok(PanelScore { method: read_method(from)?, rmsse: from.float()?, interval_score: from.float()? })
     })?;
     let judged = from.number()?;
-    let importance = from.list(12, |from| {
-        let name = from.list(1, |from| from.take::<1>().map(|[byte]| byte))?;
-        Ok((String::from_utf8(name).map_err(|_| BadPanelModel::Value("name"))?, from.float()?))
-    })?;
+    let importance = from.list(12, |from| Ok((from.text()?, from.float()?)))?;
     Ok(PanelReport { method, scores, judged, trees: 0, importance })
 }
 
@@ -232,19 +233,34 @@ fn read_tree(from: &mut Reader<'_>, width: usize) -> Result<Tree, BadPanelModel>
     Ok(Tree { nodes })
 }
 
-struct Reader<'a> {
+/// Bytes that are read from the front.
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], BadPanelModel> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(BadPanelModel::Length)?;
         self.rest = rest;
         Ok(*taken)
     }
 
-    fn number(&mut self) -> Result<usize, BadPanelModel> {
+    pub(crate) fn number(&mut self) -> Result<usize, BadPanelModel> {
         Ok(u32::from_le_bytes(self.take()?) as usize)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<String, BadPanelModel> {
+        let bytes = self.list(1, |from| from.take::<1>().map(|[byte]| byte))?;
+        String::from_utf8(bytes).map_err(|_| BadPanelModel::Value("text"))
     }
 
     /// A finite number.
@@ -254,7 +270,7 @@ impl Reader<'_> {
     }
 
     /// A count and as many things of at least `size` bytes each.
-    fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         size: usize,
         mut read: impl FnMut(&mut Self) -> Result<T, BadPanelModel>,

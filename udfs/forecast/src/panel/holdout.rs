@@ -100,7 +100,7 @@ impl<'a> HeldOut<'a> {
             *table = Table::with_room(features.width(), PIECE * held.div_ceil(stride.max(1)));
             for series in chosen.iter().skip(piece * PIECE).take(PIECE) {
                 let cut = series.values.len().saturating_sub(held);
-                let Some(scale) = scale(&series.values[series.launch.min(cut)..cut]) else { continue };
+                let Some(scale) = scale(series.known(cut)) else { continue };
                 let profile = Profile::fit(series, cut, &pool);
                 let weight = sample::weight(&profile, series, cut);
                 let spread = profile.spread(&series.values, cut);
@@ -136,10 +136,10 @@ impl<'a> HeldOut<'a> {
     }
 
     /// Learns from the days before, tree by tree, as long as that helps on the held-out ones.
-    pub(crate) fn trial(&self, series: &[PreparedSeries], ahead: bool, run: Run<'_>) -> Trial<'_> {
+    pub(crate) fn trial(&self, series: &[PreparedSeries], run: Run<'_>) -> Trial<'_> {
         let PanelRequest { horizon, seed, .. } = *self.request;
         let rows = sample::draw_rows(series, horizon, &self.features, &self.pool, horizon, seed, run);
-        Trial::new(Learner::new(rows, seed, ahead, run), &self.table, run)
+        Trial::new(Learner::new(rows, seed, run), &self.table, run)
     }
 
     /// Compares the methods; without trees, only local models are looked at.
@@ -226,7 +226,7 @@ struct Judged<'a> {
 }
 
 /// Mean squared difference from one value to the next; None where there is none.
-fn scale(values: &[f32]) -> Option<f64> {
+pub(crate) fn scale(values: &[f32]) -> Option<f64> {
     let sum: f64 = values.windows(2).map(|pair| f64::from(pair[1] - pair[0]).powi(2)).sum();
     (values.len() >= 14 && sum > 0.0).then(|| sum / (values.len() - 1) as f64)
 }

@@ -77,27 +77,35 @@ pub struct PreparedSeries {
 /// `NotFinite`, `OutOfRange` for a value beyond 1e12, `InvalidRequest` for covariates of another length or more than
 /// 32 of them or codes, or a horizon out of range.
 pub fn prepare(series: &Series<'_>, request: &PanelRequest) -> Result<PreparedSeries, Unforecastable> {
-    check(series, request)?;
-    let skipped = series.values.len().saturating_sub(PANEL_HISTORY);
-    let values: Vec<f32> = series.values[skipped..].iter().map(|value| value.max(0.0) as f32).collect();
-    let covariates =
-        series.covariates.iter().flat_map(|covariate| &covariate[skipped..]).map(|value| *value as f32);
-    let mut prepared = PreparedSeries {
-        position: series.position,
-        first_day: series.first_day.saturating_add(skipped as i64),
-        launch: values.iter().position(|value| *value > 0.0).unwrap_or(0),
-        codes: series.codes.to_vec(),
-        covariates: covariates.collect(),
-        horizon: request.horizon,
-        whole: values.iter().all(|value| value.fract() == 0.0),
-        held: None,
-        values,
-    };
+    let mut prepared = ready(series, request.horizon)?;
     if prepared.is_judged(request.series, request.seed) && prepared.values.len() > request.horizon {
         let cut = prepared.values.len() - request.horizon;
         prepared.held = prepared.local(cut);
     }
     Ok(prepared)
+}
+
+/// The same for a series that no model is judged by.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub(crate) fn ready(series: &Series<'_>, horizon: usize) -> Result<PreparedSeries, Unforecastable> {
+    check(series, horizon)?;
+    let skipped = series.values.len().saturating_sub(PANEL_HISTORY);
+    let values: Vec<f32> = series.values[skipped..].iter().map(|value| value.max(0.0) as f32).collect();
+    let covariates =
+        series.covariates.iter().flat_map(|covariate| &covariate[skipped..]).map(|value| *value as f32);
+    Ok(PreparedSeries {
+        position: series.position,
+        first_day: series.first_day.saturating_add(skipped as i64),
+        launch: values.iter().position(|value| *value > 0.0).unwrap_or(0),
+        codes: series.codes.to_vec(),
+        covariates: covariates.collect(),
+        horizon,
+        whole: values.iter().all(|value| value.fract() == 0.0),
+        held: None,
+        values,
+    })
 }
 
 impl PreparedSeries {
@@ -110,6 +118,11 @@ impl PreparedSeries {
     pub(crate) fn is_judged(&self, series: usize, seed: u64) -> bool {
         let draw = draw::below(draw::hash(seed, self.position as u64, 0x1D), series.max(1));
         draw < JUDGED
+    }
+
+    /// The first `cut` values, from the launch on.
+    pub(crate) fn known(&self, cut: usize) -> &[f32] {
+        &self.values[self.launch.min(cut)..cut]
     }
 
     /// The category, 0 where there are no codes.
@@ -155,15 +168,15 @@ impl PreparedSeries {
     }
 }
 
-fn check(series: &Series<'_>, request: &PanelRequest) -> Result<(), Unforecastable> {
+fn check(series: &Series<'_>, horizon: usize) -> Result<(), Unforecastable> {
     let invalid = |what| Err(Unforecastable::InvalidRequest(what));
-    if !(1..=PANEL_HORIZON).contains(&request.horizon) {
+    if !(1..=PANEL_HORIZON).contains(&horizon) {
         return invalid("horizon of a panel must be between 1 and 366 days");
     }
     if series.codes.len() > 32 || series.covariates.len() > 32 {
         return invalid("a panel takes at most 32 codes and 32 covariates");
     }
-    let length = series.values.len() + request.horizon;
+    let length = series.values.len() + horizon;
     if series.covariates.iter().any(|covariate| covariate.len() != length) {
         return invalid("a covariate must be given for every day of history and horizon");
     }

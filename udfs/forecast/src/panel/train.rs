@@ -21,6 +21,9 @@ const MANY: usize = 50;
 /// The first trees of a panel too short to hold anything out.
 const UNTRIED: usize = 60;
 
+/// Leaves that are divided at once where threads would idle.
+const AHEAD: usize = 4;
+
 /// What was learned from a panel. [`to_bytes`](Self::to_bytes) keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PanelModel {
@@ -95,19 +98,22 @@ pub fn train(
     let (mut trial, mut whole): (Option<Trial<'_>>, Option<Learner>) = (None, None);
     let all = || {
         let rows = sample::draw_rows(series, 0, &features, &pool, request.horizon, request.seed, run);
-        Learner::new(rows, request.seed, side_by_side, run)
+        Learner::new(rows, request.seed, run)
     };
     let (mut done, mut best) = (!tried, 0);
     while !done {
         // A statement that was stopped runs nothing more.
         done = true;
+        // The one that grows alone keeps the threads busy by itself.
+        let caught_up = whole.as_ref().is_some_and(|whole| whole.boost.trees.len() == best);
+        let ahead = if side_by_side && caught_up { AHEAD } else { 1 };
         let mut sides = [Side::Trial(&mut trial, &mut done), Side::Whole(&mut whole)];
         let sides = if side_by_side { &mut sides[..] } else { &mut sides[..1] };
         for_each(run, sides, |_, side| match side {
             Side::Trial(trial, done) => {
-                **done = trial.get_or_insert_with(|| held_out.trial(series, side_by_side, run)).round(run);
+                **done = trial.get_or_insert_with(|| held_out.trial(series, run)).round(ahead, run);
             }
-            Side::Whole(whole) => whole.get_or_insert_with(all).grow_to(best, run),
+            Side::Whole(whole) => whole.get_or_insert_with(all).grow_to(best, 1, run),
         });
         best = trial.as_ref().map_or(best, Trial::best);
     }
@@ -120,7 +126,7 @@ pub fn train(
     let (mut boost, mut gained) = (Boost::default(), Vec::new());
     if wanted > 0 {
         let mut whole = whole.unwrap_or_else(all);
-        whole.grow_to(wanted, run);
+        whole.grow_to(wanted, if side_by_side { AHEAD } else { 1 }, run);
         (boost, gained) = (whole.boost, whole.gained);
     }
     let gains = |feature: usize| gained.iter().map(|gains| gains[feature]).sum::<f64>();

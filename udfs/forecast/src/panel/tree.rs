@@ -75,8 +75,8 @@ type Histogram = Vec<[[f64; 2]; BINS]>;
 /// Grows a tree on `chosen` rows (ascending) and `features`; adds each split's gain to `gains`. With it come the rows of
 /// each leaf, ascending, and what the leaf adds to their scores.
 ///
-/// `ahead` divides two leaves at once, the second before it is known whether its turn comes: worth it where `run` has
-/// several threads. The tree is the same.
+/// With `ahead` above 1 so many leaves are divided at once, some before it is known whether their turn comes: worth it
+/// where `run` has threads to spare. The tree is the same.
 pub(crate) fn grow(
     rows: Rows<'_>,
     bins: &Bins,
@@ -84,25 +84,26 @@ pub(crate) fn grow(
     features: &[u16],
     limits: Limits,
     gains: &mut [f64],
-    (ahead, run): (bool, Run<'_>),
+    (ahead, run): (usize, Run<'_>),
 ) -> (Tree, Vec<(f32, Vec<u32>)>) {
     let grower = Grower { rows, bins, features, limits, run };
     let mut leaves = vec![grower.leaf(grower.histogram(&chosen), chosen)];
     let mut nodes = vec![leaves[0].node(limits)];
     while leaves.len() < limits.leaves {
-        let Some((best, split)) = best(&leaves, |_| true) else { break };
+        let ranked = ranked(&leaves);
+        let Some((best, split)) = ranked.first().copied() else { break };
         if leaves[best].children.is_none() {
-            // The last split has no second.
-            let second = ahead && leaves.len() + 1 < limits.leaves;
-            let undivided = |leaf: &Leaf| leaf.node != leaves[best].node && leaf.children.is_none();
-            let second = if second { self::best(&leaves, undivided) } else { None };
-            let two = [Some(best), second.map(|(second, _)| second)];
-            let mut two: Vec<&mut Leaf> = leaves
+            let splits_left = limits.leaves - leaves.len();
+            let next: Vec<usize> =
+                ranked.iter().map(|(leaf, _)| *leaf).take(ahead.min(splits_left)).collect();
+            let mut undivided: Vec<&mut Leaf> = leaves
                 .iter_mut()
                 .enumerate()
-                .filter_map(|(index, leaf)| two.contains(&Some(index)).then_some(leaf))
+                .filter_map(|(index, leaf)| {
+                    (next.contains(&index) && leaf.children.is_none()).then_some(leaf)
+                })
                 .collect();
-            for_each(run, &mut two, |_, leaf| grower.divide(leaf));
+            for_each(run, &mut undivided, |_, leaf| grower.divide(leaf));
         }
         let leaf = leaves.swap_remove(best);
         let Some(children) = leaf.children else { break };
@@ -126,19 +127,14 @@ pub(crate) fn grow(
     (Tree { nodes }, leaves)
 }
 
-/// The leaf of those `asked` whose split gains most, the earliest node of equals; and that split.
-fn best(leaves: &[Leaf], asked: impl Fn(&Leaf) -> bool) -> Option<(usize, Split)> {
-    let mut best: Option<(usize, Split)> = None;
-    for (index, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| asked(leaf)) {
-        let Some(split) = leaf.split else { continue };
-        let better = |(other, least): (usize, Split)| {
-            split.gain > least.gain || (split.gain == least.gain && leaf.node < leaves[other].node)
-        };
-        if best.is_none_or(better) {
-            best = Some((index, split));
-        }
-    }
-    best
+/// Leaves that have a split, those whose split gains most first, the earliest node of equals.
+fn ranked(leaves: &[Leaf]) -> Vec<(usize, Split)> {
+    let mut ranked: Vec<(usize, Split)> =
+        leaves.iter().enumerate().filter_map(|(index, leaf)| Some((index, leaf.split?))).collect();
+    ranked.sort_by(|(one, left), (other, right)| {
+        right.gain.total_cmp(&left.gain).then(leaves[*one].node.cmp(&leaves[*other].node))
+    });
+    ranked
 }
 
 struct Leaf {
@@ -312,7 +308,7 @@ mod tests {
         let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
         let mut gains = [0.0; 2];
         let (tree, leaves) =
-            grow(rows, &bins, (0..200).collect(), &[0, 1], LIMITS, &mut gains, (false, &in_order));
+            grow(rows, &bins, (0..200).collect(), &[0, 1], LIMITS, &mut gains, (1, &in_order));
         for (value, rows) in leaves {
             assert!(rows.is_sorted());
             for row in rows {
@@ -332,9 +328,9 @@ mod tests {
     fn nothing_to_split_is_one_leaf() {
         let bins = Bins::new(&[1.0; 5], 1, &in_order);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
-        let (tree, _) = grow(rows, &bins, (0..5).collect(), &[0], LIMITS, &mut [0.0], (false, &in_order));
+        let (tree, _) = grow(rows, &bins, (0..5).collect(), &[0], LIMITS, &mut [0.0], (1, &in_order));
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
-        let (none, _) = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (true, &in_order));
+        let (none, _) = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (4, &in_order));
         assert_eq!(none.score(&[9.0]), 0.0);
     }
 }

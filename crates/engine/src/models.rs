@@ -1,0 +1,235 @@
+//! Models that are kept: `ml.models` says which there are, `ml.model_states` holds what they learned.
+//!
+//! Both are tables of the warehouse, so a version has the models that it had, and older versions keep theirs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{
+    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use chrono::Utc;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::SessionContext;
+use smartsneaks_lake::{Lake, Transaction, Version, WriteMode};
+use smartsneaks_table_function::StoredModel;
+
+use crate::error::{Error, Kind};
+
+/// The registry.
+pub const MODELS: &str = "ml.models";
+const STATES: &str = "ml.model_states";
+/// Models that are held ready, at most.
+const HELD: usize = 16;
+
+/// A model that was trained and not kept yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// The function that trained it.
+    pub function: String,
+    /// The query that did: its text.
+    pub query: String,
+    /// The warehouse version that was read.
+    pub warehouse_version: u64,
+    /// How well it does: a JSON object.
+    pub metrics: String,
+    /// What it learned.
+    pub state: Vec<u8>,
+}
+
+/// A line of the registry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registered {
+    /// Counted from 1.
+    pub version: i64,
+    /// The query that trained it.
+    pub query: String,
+    /// How well it did then: a JSON object.
+    pub metrics: String,
+}
+
+/// Models by what named them, those asked for last.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    held: Mutex<VecDeque<(Key, Arc<StoredModel>)>>,
+}
+
+/// What was asked for, and the registry that was asked: a table and its version.
+type Key = (String, String, u64);
+
+impl Cache {
+    /// The model that `text` (`demand`, or `demand@3`) means in `version`; None where there is none.
+    pub(crate) async fn find(
+        &self,
+        lake: &Lake,
+        version: &Version,
+        state: &SessionState,
+        text: &str,
+    ) -> Result<Option<Arc<StoredModel>>, Error> {
+        let Some(registry) = version.tables.get(MODELS) else { return Ok(None) };
+        let key = (text.to_owned(), registry.uri.clone(), registry.delta_version);
+        if let Some((_, model)) = self.lock().iter().find(|(held, _)| *held == key) {
+            return Ok(Some(Arc::clone(model)));
+        }
+        let (name, number) = match text.rsplit_once('@') {
+            Some((name, number)) => match number.parse::<i64>() {
+                Ok(number) => (name, Some(number)),
+                Err(_) => return Ok(None),
+            },
+            None => (text, None),
+        };
+        let of = |number: Option<i64>| {
+            let named = col("name").eq(lit(name));
+            number.map_or(named.clone(), |number| named.and(col("version").eq(lit(number))))
+        };
+        let rows = rows(lake, version, state, MODELS, of(number)).await?;
+        let Some((number, function, trained)) = rows
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)))
+            .map(|(batch, row)| {
+                let number =
+                    |column: &str| Some(integers(batch, column)?.as_primitive::<Int64Type>().value(row));
+                Some((number("version")?, text_at(batch, "function", row)?, number("warehouse_version")?))
+            })
+            .max()
+            .flatten()
+        else {
+            return Ok(None);
+        };
+        let states = self::rows(lake, version, state, STATES, of(Some(number))).await?;
+        let bytes = states.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| {
+            let states = cast(batch.column_by_name("state")?, &DataType::Binary).ok()?;
+            Some(Arc::<[u8]>::from(states.as_binary::<i32>().value(0)))
+        });
+        let bytes = bytes.ok_or_else(|| {
+            Error::new(
+                Kind::DataCorrupted,
+                format!("{STATES} has no state of version {number} of model {name}"),
+            )
+        })?;
+        let model = Arc::new(StoredModel::new((name.to_owned(), number), function, trained, bytes));
+        let mut held = self.lock();
+        held.push_front((key, Arc::clone(&model)));
+        held.truncate(HELD);
+        Ok(Some(model))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Arc<StoredModel>)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The versions of model `name` that `version` has, by their numbers.
+pub(crate) async fn registered(
+    lake: &Lake,
+    version: &Version,
+    state: &SessionState,
+    name: &str,
+) -> Result<BTreeMap<i64, Registered>, Error> {
+    let rows = rows(lake, version, state, MODELS, col("name").eq(lit(name))).await?;
+    let mut found = BTreeMap::new();
+    for batch in &rows {
+        for row in 0..batch.num_rows() {
+            let number =
+                integers(batch, "version").map(|column| column.as_primitive::<Int64Type>().value(row));
+            let text = |column| text_at(batch, column, row);
+            if let (Some(version), Some(query), Some(metrics)) = (number, text("query"), text("metrics")) {
+                found.insert(version, Registered { version, query, metrics });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Writes a trained model into a run as version `number` of `name`.
+///
+/// # Errors
+/// When the store fails.
+pub async fn keep(
+    transaction: &mut Transaction,
+    (name, number): (&str, i64),
+    training: &Training,
+) -> Result<(), Error> {
+    let one = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+    let integer = |number: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![number])) };
+    let created =
+        TimestampMicrosecondArray::from_value(Utc::now().timestamp_micros(), 1).with_timezone("UTC");
+    let trained = i64::try_from(training.warehouse_version).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(training.state.len()).unwrap_or(i64::MAX);
+    let registry: Vec<(&str, ArrayRef)> = vec![
+        ("name", one(name)),
+        ("version", integer(number)),
+        ("warehouse_version", integer(trained)),
+        ("function", one(&training.function)),
+        ("query", one(&training.query)),
+        ("metrics", one(&training.metrics)),
+        ("bytes", integer(bytes)),
+        ("created_at", Arc::new(created)),
+    ];
+    let state: ArrayRef = Arc::new(BinaryArray::from(vec![training.state.as_slice()]));
+    let states = vec![("name", one(name)), ("version", integer(number)), ("state", state)];
+    for (table, columns) in [(STATES, states), (MODELS, registry)] {
+        let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
+        write(transaction, table, WriteMode::Append, vec![batch]).await?;
+    }
+    Ok(())
+}
+
+/// Takes all versions of model `name` out of the versions to come.
+pub(crate) async fn forget(
+    lake: &Lake,
+    transaction: &mut Transaction,
+    state: &SessionState,
+    name: &str,
+) -> Result<(), Error> {
+    let base = Arc::clone(transaction.base());
+    for table in [STATES, MODELS] {
+        let others = rows(lake, &base, state, table, col("name").not_eq(lit(name))).await?;
+        write(transaction, table, WriteMode::Overwrite, others).await?;
+    }
+    Ok(())
+}
+
+async fn write(
+    transaction: &mut Transaction,
+    table: &str,
+    mode: WriteMode,
+    batches: Vec<RecordBatch>,
+) -> Result<(), Error> {
+    let Some(schema) = batches.first().map(RecordBatch::schema) else { return Ok(()) };
+    let stream = futures::stream::iter(batches.into_iter().map(Ok));
+    transaction.write(table, mode, &[], Box::pin(RecordBatchStreamAdapter::new(schema, stream))).await?;
+    Ok(())
+}
+
+/// Rows of a table of the registry; one batch without rows at least, where there is the table.
+async fn rows(
+    lake: &Lake,
+    version: &Version,
+    state: &SessionState,
+    table: &str,
+    filter: Expr,
+) -> Result<Vec<RecordBatch>, Error> {
+    let Some(provider) = lake.table(version, table).await? else { return Ok(Vec::new()) };
+    let schema = provider.schema();
+    let context = SessionContext::new_with_state(state.clone());
+    let mut rows = context.read_table(provider)?.filter(filter)?.collect().await?;
+    if rows.is_empty() {
+        rows.push(RecordBatch::new_empty(schema));
+    }
+    Ok(rows)
+}
+
+fn integers(batch: &RecordBatch, column: &str) -> Option<ArrayRef> {
+    cast(batch.column_by_name(column)?, &DataType::Int64).ok()
+}
+
+fn text_at(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
+    let texts = cast(batch.column_by_name(column)?, &DataType::Utf8).ok()?;
+    Some(texts.as_string::<i32>().value(row).to_owned())
+}
