@@ -6,6 +6,7 @@
 mod doors;
 mod explain;
 mod limits;
+mod models;
 mod reference;
 mod slt;
 mod truth;

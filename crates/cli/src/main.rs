@@ -13,6 +13,7 @@ mod sql;
 mod sql_format;
 mod sql_remote;
 mod sql_shell;
+mod train;
 mod versions;
 
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run the ETL: one warehouse version a run
     Run(run::Run),
+    /// Train the models that the project declares in sql/ml, and keep them in the warehouse
+    Train(train::Train),
     /// Ask the warehouse, once or interactively
     Sql(sql::Sql),
     /// List and show warehouse versions
@@ -114,6 +117,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(command) => command.run(&global).await,
         Command::Run(command) => command.run(&global).await,
+        Command::Train(command) => command.run(&global).await,
         Command::Sql(command) => command.run(&global).await,
         Command::Versions(command) => command.run(&global).await,
         Command::Generate(command) => command.run(),

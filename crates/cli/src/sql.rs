@@ -43,6 +43,7 @@ impl Sql {
                 let engine = Engine::open(project.settings).await?;
                 let options = SessionOptions {
                     application_name: "smartsneaks sql".to_owned(),
+                    owner: true,
                     ..SessionOptions::default()
                 };
                 Target::Embedded(engine.session(options))

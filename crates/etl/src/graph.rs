@@ -36,12 +36,14 @@ impl Graph {
         let index: BTreeMap<&str, usize> =
             models.models.iter().enumerate().map(|(i, model)| (model.name.as_str(), i)).collect();
         let known = Known { index: &index, sources };
+        let learned = models.models.iter().filter(|model| model.is_learned());
+        let learned: Vec<&str> = learned.map(|model| model.name.as_str()).collect();
         let mut edges = Vec::with_capacity(models.models.len());
         let mut used = Vec::with_capacity(models.models.len());
         for model in &models.models {
             let mut model_edges = BTreeMap::<usize, Place>::new();
             let mut model_sources = BTreeSet::new();
-            for (reference, place) in references_of(model, &models.functions)? {
+            for (reference, place) in references_of(model, &models.functions, &learned)? {
                 match known.resolve(&reference, &place)? {
                     Target::Model(target) => {
                         model_edges.entry(target).or_insert(place);
@@ -92,8 +94,12 @@ fn references_of_calls(file: &SqlFile, functions: &[Function]) -> Vec<(String, P
     found
 }
 
-/// The tables that a model's query, the functions it calls and its rules name.
-fn references_of(model: &Model, functions: &[Function]) -> Result<Vec<(String, Place)>, EtlError> {
+/// The tables that a model's query, the functions it calls and its rules name, and the `learned` models that it asks.
+fn references_of(
+    model: &Model,
+    functions: &[Function],
+    learned: &[&str],
+) -> Result<Vec<(String, Place)>, EtlError> {
     let mut found: Vec<_> = references::tables(&model.file.query)
         .into_iter()
         .map(|reference| {
@@ -102,6 +108,17 @@ fn references_of(model: &Model, functions: &[Function]) -> Result<Vec<(String, P
         })
         .collect();
     found.extend(references_of_calls(&model.file, functions));
+    // A learned model comes before those that ask it by name.
+    found.extend(learned.iter().filter(|name| **name != model.name).filter_map(|learned| {
+        let name = learned.rsplit('.').next()?;
+        let asked = references::models(&model.file.query)
+            .into_iter()
+            .any(|asked| asked.split('@').next() == Some(name));
+        asked.then(|| {
+            let place = model.file.text.find(&format!("'{name}")).unwrap_or(model.file.body.start);
+            ((*learned).to_owned(), model.file.place(place))
+        })
+    }));
     for expectation in &model.header.expect {
         let rule = text::parse_expression(&expectation.rule).map_err(|error| {
             EtlError::config(format!("rule `{}`: {}", expectation.rule, error.message))

@@ -15,6 +15,8 @@
 //! ---*/
 //! SELECT …
 //! ```
+//!
+//! A learned model (`sql/ml/<name>.sql`, `SELECT * FROM forecast(…)`) has `description` and `retrain_above` alone.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,9 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::error::{EtlError, Place};
+
+/// Where learned models stand.
+const LEARNED: &str = "sql/ml/";
 
 const OPEN: &str = "/*---";
 const CLOSE: &str = "---*/";
@@ -34,6 +39,8 @@ pub enum ModelKind {
     Full,
     /// A query stored in the warehouse version and expanded where it is used.
     View,
+    /// What a table function learned, kept under the file's name in `ml.models`.
+    Learned,
 }
 
 /// What happens to a row, or to the run, when a rule does not hold.
@@ -91,6 +98,8 @@ pub struct Header {
     pub columns: BTreeMap<String, String>,
     /// Columns by whose values the table's files are laid out.
     pub partition_by: Vec<String>,
+    /// A learned model is trained again when its error is more than so many times that of its training.
+    pub retrain_above: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +117,7 @@ struct RawHeader {
     columns: BTreeMap<String, String>,
     #[serde(default)]
     partition_by: Vec<String>,
+    retrain_above: Option<Spanned<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -126,16 +136,20 @@ struct RawExpectation {
 
 /// Reads the header of a file and returns it with the byte offset at which the SQL starts.
 ///
-/// A file without a header gets the defaults: a full table with no rules.
+/// A file without a header gets the defaults: a full table with no rules, in `sql/ml` a learned model.
 ///
 /// # Errors
 /// [`crate::error::Kind::Config`] with file, line and column for a header that is not closed, is not YAML, has an unknown
 /// key or a value that this version does not support.
 pub fn parse(file: &str, text: &str) -> Result<(Header, usize), EtlError> {
     let (raw, body) = read::<RawHeader>(file, text)?;
+    let usual = if file.starts_with(LEARNED) { ModelKind::Learned } else { ModelKind::Full };
     let header = match raw {
-        None => Header::default(),
-        Some((raw, block)) => interpret(raw, |location| block.place(location))?,
+        None => Header { kind: usual, ..Header::default() },
+        Some((raw, block)) => {
+            let top = Place::at_offset(file, text, text.len() - text.trim_start().len());
+            interpret(raw, usual, top, |location| block.place(location))?
+        }
     };
     Ok((header, body))
 }
@@ -194,12 +208,23 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
     Ok((Some((raw, block)), body_start))
 }
 
-fn interpret(raw: RawHeader, locate: impl Fn(serde_saphyr::Location) -> Place) -> Result<Header, EtlError> {
+fn interpret(
+    raw: RawHeader,
+    usual: ModelKind,
+    top: Place,
+    locate: impl Fn(serde_saphyr::Location) -> Place,
+) -> Result<Header, EtlError> {
     let kind = match &raw.kind {
-        None => ModelKind::Full,
+        None => usual,
+        Some(kind) if (kind.value == "learned") != (usual == ModelKind::Learned) => {
+            let message =
+                format!("sql/ml holds learned models, and nothing else does; found kind {}", kind.value);
+            return Err(EtlError::config(message).at(locate(kind.referenced)));
+        }
         Some(kind) => match kind.value.as_str() {
             "full" => ModelKind::Full,
             "view" => ModelKind::View,
+            "learned" => ModelKind::Learned,
             other => {
                 return Err(EtlError::config(format!(
                     "kind {other} is not supported by this version; expected full or view"
@@ -208,6 +233,27 @@ fn interpret(raw: RawHeader, locate: impl Fn(serde_saphyr::Location) -> Place) -
             }
         },
     };
+    let retrain_above = raw.retrain_above.as_ref().map(|bound| (bound.value, locate(bound.referenced)));
+    if let Some((bound, place)) = &retrain_above
+        && !(kind == ModelKind::Learned && *bound > 0.0 && bound.is_finite())
+    {
+        let message = "retrain_above must be above 0, such as 1.1, and belongs to learned models";
+        return Err(EtlError::config(message).at(place.clone()));
+    }
+    if kind == ModelKind::Learned {
+        let given = [
+            ("key", raw.key.is_empty()),
+            ("dedup", raw.dedup.is_none()),
+            ("expect", raw.expect.is_empty()),
+            ("series", raw.series.is_none()),
+            ("columns", raw.columns.is_empty()),
+            ("partition_by", raw.partition_by.is_empty()),
+        ];
+        if let Some((what, _)) = given.iter().find(|(_, absent)| !absent) {
+            let message = format!("a learned model has no {what}: it makes no table");
+            return Err(EtlError::config(message).at(top));
+        }
+    }
     let mut expect = Vec::with_capacity(raw.expect.len());
     for expectation in raw.expect {
         let place = locate(expectation.rule.referenced);
@@ -257,6 +303,7 @@ fn interpret(raw: RawHeader, locate: impl Fn(serde_saphyr::Location) -> Place) -
         series: raw.series,
         columns: raw.columns,
         partition_by: raw.partition_by,
+        retrain_above: retrain_above.map(|(bound, _)| bound),
     })
 }
 

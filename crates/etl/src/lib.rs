@@ -17,6 +17,7 @@ pub mod function;
 pub mod graph;
 pub mod header;
 mod intake;
+mod learn;
 mod ledger;
 mod load;
 pub mod model;
@@ -31,6 +32,7 @@ pub mod source;
 mod text;
 
 pub use error::EtlError;
+pub use learn::train;
 pub use progress::Progress;
 pub use report::{ModelReport, Report};
 pub use run::{Selection, run};

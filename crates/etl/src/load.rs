@@ -50,6 +50,7 @@ pub(crate) async fn load(
         kind: match kind {
             ModelKind::Full => "full",
             ModelKind::View => "view",
+            ModelKind::Learned => "learned",
         },
         rows_in: 0,
         loaded: 0,
@@ -59,6 +60,8 @@ pub(crate) async fn load(
     };
     let mut failures = Vec::new();
     match kind {
+        // `learn::load` does these.
+        ModelKind::Learned => {}
         ModelKind::View => {
             let view = ViewEntry { sql: model.file.sql().to_owned(), properties: properties(model) };
             transaction.put_view(&model.name, view);

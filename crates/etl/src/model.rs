@@ -1,4 +1,5 @@
-//! The models of a project: `sql/<layer>/<table>.sql`, one table a file, and `sql/checks/*.sql`.
+//! The models of a project: `sql/<layer>/<table>.sql`, one table a file, `sql/ml/<name>.sql`, one learned model a file,
+//! and `sql/checks/*.sql`.
 
 use std::path::Path;
 
@@ -8,11 +9,12 @@ use smartsneaks_engine::nearest;
 
 use crate::error::{EtlError, Place};
 use crate::function::{self, Function};
-use crate::header::{self, Header};
+use crate::header::{self, Header, ModelKind};
 use crate::text;
 
 /// The layers and the schema in which each is served.
-const LAYERS: [(&str, &str); 3] = [("staging", "staging"), ("warehouse", "public"), ("marts", "public")];
+const LAYERS: [(&str, &str); 4] =
+    [("staging", "staging"), ("warehouse", "public"), ("marts", "public"), ("ml", "ml")];
 const CHECKS: &str = "checks";
 
 /// A SQL file of the project: its text, and where the query in it begins and ends.
@@ -49,6 +51,18 @@ pub struct Model {
     pub header: Header,
     /// The file.
     pub file: SqlFile,
+}
+
+impl Model {
+    /// Whether it is learned and makes no table.
+    pub fn is_learned(&self) -> bool {
+        self.header.kind == ModelKind::Learned
+    }
+
+    /// Its name without the schema.
+    pub fn bare_name(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
 }
 
 /// A query that must return no rows.
@@ -95,7 +109,7 @@ impl Models {
             if schema.is_none() && layer != CHECKS {
                 let known = LAYERS.iter().map(|(name, _)| *name).chain([CHECKS]);
                 let mut error = EtlError::config(format!(
-                    "sql/{layer} is not a layer; expected staging, warehouse, marts or checks"
+                    "sql/{layer} is not a layer; expected staging, warehouse, marts, ml or checks"
                 ));
                 if let Some(near) = nearest(&layer, known) {
                     error = error.with_hint(format!("did you mean sql/{near}?"));

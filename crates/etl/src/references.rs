@@ -30,6 +30,11 @@ pub(crate) fn calls(query: &Query) -> Vec<Reference> {
     collector.calls
 }
 
+/// The texts that calls in `query` give as `model`.
+pub(crate) fn models(query: &Query) -> std::collections::BTreeSet<String> {
+    smartsneaks_engine::named_models(query)
+}
+
 /// Every table that a sub-query of a rule names.
 pub(crate) fn tables_of_expression(expression: &Expr) -> Vec<Reference> {
     let mut collector = Collector::default();

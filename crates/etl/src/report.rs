@@ -24,9 +24,9 @@ pub struct Report {
 pub struct ModelReport {
     /// `schema.table`.
     pub name: String,
-    /// `full` or `view`.
+    /// `full`, `view` or `learned`.
     pub kind: &'static str,
-    /// Rows that the model's query gave; 0 for a view.
+    /// Rows that the model's query gave; 0 for a view or a learned model.
     pub rows_in: u64,
     /// Rows in the table.
     pub loaded: u64,

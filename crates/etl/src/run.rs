@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::quarantine::{self, Quarantine};
 use crate::report::{CheckReport, Report};
 use crate::source::{Declarations, Faults, RawSchema};
-use crate::{check, ledger};
+use crate::{check, learn, ledger};
 
 /// Which models a run rebuilds.
 #[derive(Debug, Clone, Default)]
@@ -87,9 +87,16 @@ async fn run_and_commit(
     for (number, index) in plan.chosen.iter().enumerate() {
         let model = &plan.models.models[*index];
         progress.model_started(&model.name, number + 1, plan.chosen.len());
-        let (report, failures) = load::load(&shared, &mut transaction, model).await?;
-        session.pin(Some(transaction.staged()));
-        checks.extend(check::expectations(&session, model, &failures).await?);
+        let report = if model.is_learned() {
+            let (report, check) = learn::load(&shared, &mut transaction, model).await?;
+            checks.push(check);
+            report
+        } else {
+            let (report, failures) = load::load(&shared, &mut transaction, model).await?;
+            session.pin(Some(transaction.staged()));
+            checks.extend(check::expectations(&session, model, &failures).await?);
+            report
+        };
         progress.model_finished(&report);
         models.push(report);
     }
@@ -168,6 +175,10 @@ impl Plan {
         let base = Arc::clone(transaction.base());
         for index in &self.chosen {
             for read in self.graph.reads[*index].iter().filter(|read| !self.chosen.contains(read)) {
+                // A learned model that is missing is missed when it is asked.
+                if self.models.models[*read].is_learned() {
+                    continue;
+                }
                 let (reader, read) = (&self.models.models[*index].name, &self.models.models[*read].name);
                 if !base.tables.contains_key(read) && !base.views.contains_key(read) {
                     return Err(EtlError::config(format!("{reader} reads {read}, which was never built"))

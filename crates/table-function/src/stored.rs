@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{ArrayRef, BinaryArray, StringArray, new_empty_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use datafusion::sql::sqlparser::ast::{Expr, Statement, TableFactor, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, TableFactor, Value, Visit, Visitor};
 
 use crate::desugar::{argument_expr, argument_name};
 use crate::function::PanelOperator;
@@ -146,8 +146,8 @@ fn row(state: Option<&[u8]>, metrics: &str) -> Vec<ArrayRef> {
     vec![Arc::new(BinaryArray::from(vec![state])), Arc::new(StringArray::from(vec![metrics]))]
 }
 
-/// The texts that calls of a statement give as `model`, which may name kept models.
-pub fn named_models(statement: &Statement) -> BTreeSet<String> {
+/// The texts that calls in a statement or query give as `model`, which may name kept models.
+pub fn named_models(statement: &impl Visit) -> BTreeSet<String> {
     let mut named = Named::default();
     let _ = statement.visit(&mut named);
     named.0

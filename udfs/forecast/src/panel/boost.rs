@@ -7,7 +7,7 @@ use smartsneaks_table_function::{Run, for_each};
 
 use super::bins::Bins;
 use super::draw;
-use super::tree::{self, Limits, Rows, Tree};
+use super::tree::{self, Limits, Pieces, Rows, Tree};
 use super::tweedie;
 
 /// Rows of a job.
@@ -85,9 +85,9 @@ pub(crate) struct Learner {
     weights: Vec<f32>,
     scores: Vec<f64>,
     derivatives: Vec<[f32; 2]>,
-    /// What the last tree adds to the scores, by the rows of its leaves; and, by piece, the rows that it did not see.
-    last: Vec<(f32, Vec<u32>)>,
-    unseen: Vec<Vec<u32>>,
+    /// What the last tree adds to the scores of the rows of its leaves; and the rows that it did not see.
+    last: Vec<(f32, Pieces)>,
+    unseen: Pieces,
     seed: u64,
     pub(crate) boost: Boost,
     /// What each tree gained by each feature.
@@ -137,11 +137,8 @@ impl Learner {
             // What the tree before says counts from here on: the scores of the last tree are never asked for. The rows
             // that it grew on lie in its leaves; the others go down from its root.
             for (value, rows) in &self.last {
-                let from = rows.partition_point(|row| (*row as usize) < first);
-                let rows = rows[from..].iter().map(|row| *row as usize - first);
-                let length = scores.len();
-                for row in rows.take_while(|row| *row < length) {
-                    scores[row] += f64::from(RATE * value);
+                for row in &rows[piece] {
+                    scores[*row as usize - first] += f64::from(RATE * value);
                 }
             }
             if let Some(tree) = last {
@@ -162,12 +159,11 @@ impl Learner {
                 }
             }
         });
-        let pieces: Vec<Vec<u32>> = pieces.into_iter().map(|(.., chosen)| chosen).collect();
+        let chosen: Pieces = pieces.into_iter().map(|(.., chosen)| chosen).collect();
         let rows = Rows { bins: assigned, width, derivatives };
         let features = features(width, seed, number);
         let mut gains = vec![0.0; width];
-        let (tree, leaves) =
-            tree::grow(rows, bins, pieces.concat(), &features, LIMITS, &mut gains, (ahead, run));
+        let (tree, leaves) = tree::grow(rows, bins, chosen, &features, LIMITS, &mut gains, (ahead, run));
         self.last = leaves;
         self.boost.trees.push(tree);
         self.gained.push(gains);

@@ -69,23 +69,26 @@ pub(crate) struct Rows<'a> {
     pub(crate) derivatives: &'a [[f32; 2]],
 }
 
+/// Rows, piece by piece of the table: never put together, which would hold all threads up.
+pub(crate) type Pieces = Vec<Vec<u32>>;
+
 /// Sums of derivatives by feature and bin.
 type Histogram = Vec<[[f64; 2]; BINS]>;
 
-/// Grows a tree on `chosen` rows (ascending) and `features`; adds each split's gain to `gains`. With it come the rows of
-/// each leaf, ascending, and what the leaf adds to their scores.
+/// Grows a tree on `chosen` rows and `features`; adds each split's gain to `gains`. With it come the rows of each leaf,
+/// in the same pieces, and what the leaf adds to their scores.
 ///
 /// With `ahead` above 1 so many leaves are divided at once, some before it is known whether their turn comes: worth it
 /// where `run` has threads to spare. The tree is the same.
 pub(crate) fn grow(
     rows: Rows<'_>,
     bins: &Bins,
-    chosen: Vec<u32>,
+    chosen: Pieces,
     features: &[u16],
     limits: Limits,
     gains: &mut [f64],
     (ahead, run): (usize, Run<'_>),
-) -> (Tree, Vec<(f32, Vec<u32>)>) {
+) -> (Tree, Vec<(f32, Pieces)>) {
     let grower = Grower { rows, bins, features, limits, run };
     let mut leaves = vec![grower.leaf(grower.histogram(&chosen), chosen)];
     let mut nodes = vec![leaves[0].node(limits)];
@@ -140,7 +143,7 @@ fn ranked(leaves: &[Leaf]) -> Vec<(usize, Split)> {
 struct Leaf {
     node: usize,
     /// In the order in which they were chosen.
-    rows: Vec<u32>,
+    rows: Pieces,
     /// Empty once the leaf is divided.
     histogram: Histogram,
     split: Option<Split>,
@@ -165,8 +168,9 @@ impl Leaf {
     }
 }
 
-/// Rows that one job sums or divides.
-const PIECE: usize = 4_096;
+/// Rows that one job sums or divides, at least; and jobs of a node, about.
+const GROUP: usize = 4_096;
+const GROUPS: usize = 8;
 
 /// What all steps of a tree need.
 struct Grower<'a> {
@@ -178,7 +182,7 @@ struct Grower<'a> {
 }
 
 impl Grower<'_> {
-    fn leaf(&self, histogram: Histogram, rows: Vec<u32>) -> Leaf {
+    fn leaf(&self, histogram: Histogram, rows: Pieces) -> Leaf {
         let (mut gradient, mut weight) = (0.0, 0.0);
         for bin in histogram.first().into_iter().flatten() {
             gradient += bin[0];
@@ -222,7 +226,8 @@ impl Grower<'_> {
     fn divide(&self, leaf: &mut Leaf) {
         let Some(split) = leaf.split else { return };
         let (left, right) = self.partition(&leaf.rows, split);
-        let left_is_small = left.len() <= right.len();
+        let count = |pieces: &Pieces| pieces.iter().map(Vec::len).sum::<usize>();
+        let left_is_small = count(&left) <= count(&right);
         let few = self.histogram(if left_is_small { &left } else { &right });
         let mut many = std::mem::take(&mut leaf.histogram);
         for (many, few) in many.iter_mut().flatten().zip(few.iter().flatten()) {
@@ -233,15 +238,14 @@ impl Grower<'_> {
         leaf.children = Some(Box::new([self.leaf(of_left, left), self.leaf(of_right, right)]));
     }
 
-    fn histogram(&self, chosen: &[u32]) -> Histogram {
+    /// Sums over rows. They are taken group by group, each row read once; the groups are the same whoever sums them, and
+    /// so are the sums.
+    fn histogram(&self, chosen: &Pieces) -> Histogram {
         let Grower { rows, features, .. } = *self;
-        let none = || vec![[[0.0; 2]; BINS]; features.len()];
-        // Piece by piece, each row read once; the pieces are the same whoever sums them, and so are the sums.
-        let mut pieces: Vec<(&[u32], Histogram)> =
-            chosen.chunks(PIECE).map(|piece| (piece, Histogram::new())).collect();
-        for_each(self.run, &mut pieces, |_, (chosen, histogram)| {
-            *histogram = none();
-            for row in chosen.iter() {
+        let mut groups: Vec<(&[Vec<u32>], Histogram)> = grouped(chosen);
+        for_each(self.run, &mut groups, |_, (pieces, histogram)| {
+            *histogram = vec![[[0.0; 2]; BINS]; features.len()];
+            for row in pieces.iter().flatten() {
                 let row = *row as usize;
                 let [gradient, weight] = rows.derivatives[row].map(f64::from);
                 let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
@@ -252,33 +256,50 @@ impl Grower<'_> {
                 }
             }
         });
-        let mut pieces = pieces.into_iter().map(|(_, histogram)| histogram);
-        let mut sum = pieces.next().unwrap_or_else(none);
-        for piece in pieces {
-            for (sum, piece) in sum.iter_mut().flatten().zip(piece.iter().flatten()) {
-                sum[0] += piece[0];
-                sum[1] += piece[1];
+        let mut groups = groups.into_iter().map(|(_, histogram)| histogram);
+        let mut sum = groups.next().unwrap_or_else(|| vec![[[0.0; 2]; BINS]; features.len()]);
+        for group in groups {
+            for (sum, group) in sum.iter_mut().flatten().zip(group.iter().flatten()) {
+                sum[0] += group[0];
+                sum[1] += group[1];
             }
         }
         sum
     }
 
     /// The rows that go left and those that go right, each in their order.
-    fn partition(&self, rows: &[u32], split: Split) -> (Vec<u32>, Vec<u32>) {
+    fn partition(&self, chosen: &Pieces, split: Split) -> (Pieces, Pieces) {
         let Rows { bins, width, .. } = self.rows;
         let goes_left = |row: u32| bins[row as usize * width + usize::from(split.feature)] <= split.bin;
-        let mut pieces: Vec<(&[u32], Vec<u32>, Vec<u32>)> =
-            rows.chunks(PIECE).map(|piece| (piece, Vec::new(), Vec::new())).collect();
-        for_each(self.run, &mut pieces, |_, (piece, left, right)| {
-            left.reserve(piece.len());
-            for row in piece.iter() {
-                if goes_left(*row) { left.push(*row) } else { right.push(*row) }
-            }
+        let mut groups: Vec<(&[Vec<u32>], (Pieces, Pieces))> = grouped(chosen);
+        for_each(self.run, &mut groups, |_, (pieces, parted)| {
+            *parted = pieces.iter().map(|piece| piece.iter().partition(|row| goes_left(**row))).unzip();
         });
-        let (left, right): (Vec<Vec<u32>>, Vec<Vec<u32>>) =
-            pieces.into_iter().map(|(_, left, right)| (left, right)).unzip();
-        (left.concat(), right.concat())
+        let (mut left, mut right) = (Vec::with_capacity(chosen.len()), Vec::with_capacity(chosen.len()));
+        for (_, parted) in groups {
+            left.extend(parted.0);
+            right.extend(parted.1);
+        }
+        (left, right)
     }
+}
+
+/// Pieces one after the other, about [`GROUP`] rows or a part of [`GROUPS`] together: work that is worth a thread.
+fn grouped<T: Default>(pieces: &Pieces) -> Vec<(&[Vec<u32>], T)> {
+    let rows: usize = pieces.iter().map(Vec::len).sum();
+    let enough = (rows / GROUPS).max(GROUP);
+    let (mut groups, mut first, mut held) = (Vec::new(), 0, 0);
+    for (at, piece) in pieces.iter().enumerate() {
+        held += piece.len();
+        if held >= enough {
+            groups.push((&pieces[first..=at], T::default()));
+            (first, held) = (at + 1, 0);
+        }
+    }
+    if first < pieces.len() {
+        groups.push((&pieces[first..], T::default()));
+    }
+    groups
 }
 
 #[cfg(test)]
@@ -307,11 +328,18 @@ mod tests {
         let derivatives: Vec<[f32; 2]> = (0..200).map(|row| [-target(row) as f32, 1.0]).collect();
         let rows = Rows { bins: &assigned, width: 2, derivatives: &derivatives };
         let mut gains = [0.0; 2];
-        let (tree, leaves) =
-            grow(rows, &bins, (0..200).collect(), &[0, 1], LIMITS, &mut gains, (1, &in_order));
+        let (tree, leaves) = grow(
+            rows,
+            &bins,
+            vec![(0..90).collect(), (90..200).collect()],
+            &[0, 1],
+            LIMITS,
+            &mut gains,
+            (1, &in_order),
+        );
         for (value, rows) in leaves {
-            assert!(rows.is_sorted());
-            for row in rows {
+            assert!(rows[0].iter().all(|row| *row < 90) && rows[1].iter().all(|row| *row >= 90));
+            for row in rows.concat() {
                 assert_eq!(tree.score_bins(&assigned[2 * row as usize..]), value);
             }
         }
@@ -328,7 +356,7 @@ mod tests {
     fn nothing_to_split_is_one_leaf() {
         let bins = Bins::new(&[1.0; 5], 1, &in_order);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
-        let (tree, _) = grow(rows, &bins, (0..5).collect(), &[0], LIMITS, &mut [0.0], (1, &in_order));
+        let (tree, _) = grow(rows, &bins, vec![(0..5).collect()], &[0], LIMITS, &mut [0.0], (1, &in_order));
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
         let (none, _) = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (4, &in_order));
         assert_eq!(none.score(&[9.0]), 0.0);
