@@ -123,7 +123,7 @@ async fn what_can_not_be_kept_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let (engine, _) = demo(dir.path()).await.unwrap();
     let (session, client) = (owner(&engine), engine.session(SessionOptions::default()));
-    let few = "(SELECT sku, date, qty FROM sku_city_daily WHERE sku < 'SKU11')";
+    let few = "(SELECT sku, date, qty FROM sku_city_daily WHERE sku IN ('SKU1', 'SKU2'))";
     for (who, sql, state, says) in [
         (&client, CREATE, "42501", "serve.create_model"),
         (&client, "DROP MODEL demand", "42501", "serve.create_model"),
@@ -310,7 +310,7 @@ async fn a_header_of_a_model_says_what_is_wrong_with_it() {
         ("key: [sku]", "a learned model has no key"),
         ("kind: full", "sql/ml holds learned models"),
         ("retrain_above: -1", "retrain_above must be above 0"),
-        ("retrain_above: often", "retrain_above"),
+        ("retrain_above: often", "floating point"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let (engine, project) = project(dir.path(), header).await;

@@ -133,7 +133,13 @@ pub trait PanelOperator: Debug + Send + Sync {
     /// What changes its behaviour, for EXPLAIN.
     fn describe(&self) -> String;
 
-    /// The output rows of every series, in the order of the panel, which is that of the ids: for each, one array per
+    /// Series that are worked on as well, sums of the panel's say: they come after its own, in this order.
+    fn groups(&self, panel: &[Series]) -> Result<Vec<Series>> {
+        let _ = panel;
+        Ok(Vec::new())
+    }
+
+    /// The output rows of every series, in the order of the panel, which is that of the ids, and of its groups: for each, one array per
     /// column of [`TableFunction::columns`], all equally long. Called on a thread of its own; long loops call
     /// [`Workers::check`].
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>>;

@@ -76,6 +76,20 @@ const HOLIDAY_REGION: Argument = Argument {
     default: Some("IN-TN"),
     doc: "whose public holidays a model of many daily series learns from: IN-TN (Tamil Nadu) or none",
 };
+const RECONCILE: Argument = Argument {
+    name: "reconcile",
+    kind: Kind::Text,
+    default: Some("none"),
+    doc: "levels whose forecasts are to add up, from the finest, as in 'sku>brand>total': id columns, and total; their \
+          sums come as rows whose other ids are NULL, as GROUP BY ROLLUP gives them",
+};
+const RECONCILE_METHOD: Argument = Argument {
+    name: "reconcile_method",
+    kind: Kind::Text,
+    default: Some("mint_shrink"),
+    doc: "mint_shrink moves all forecasts until they agree, the more the harder they are to forecast; bottom_up adds up \
+          those of the finest level",
+};
 const SEED: Argument = Argument {
     name: "seed",
     kind: Kind::Integer,

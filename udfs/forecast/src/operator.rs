@@ -1,9 +1,11 @@
 //! The work of the table function `forecast`: from points to rows, for one series or a panel of them.
 
+mod levels;
 mod stored;
 mod together;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
@@ -19,6 +21,7 @@ use crate::holiday::HolidayRegion;
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
 
+pub(crate) use levels::Levels;
 pub(crate) use stored::{ForecastTrainer, Kept, StoredForecast};
 
 /// `forecast` with its arguments checked.
@@ -40,6 +43,8 @@ pub(crate) struct ForecastOperator {
     pub(crate) seed: u64,
     /// Names of the numbers that are known of each time.
     pub(crate) known: Vec<String>,
+    /// Sums of series that are forecast too, so that all agree.
+    pub(crate) levels: Option<Levels>,
     /// Type of the time column, and so of `forecast_timestamp`.
     pub(crate) time: DataType,
     /// The warehouse version that is read.
@@ -70,44 +75,54 @@ impl ForecastOperator {
         regularise(&series.times, &series.values, self.frequency, series.until)
     }
 
-    /// The rows of a series by its own model, or the one that says why there are none.
-    fn alone(&self, series: &Series, regular: &Result<Regular, Unforecastable>) -> Result<Vec<ArrayRef>> {
-        if let (Some(kept), Ok(regular)) = (&self.kept, regular) {
+    /// The forecast of a series by its own model, or by a kept one.
+    fn alone(
+        &self,
+        series: &Series,
+        regular: &Result<Regular, Unforecastable>,
+    ) -> Result<Made, Unforecastable> {
+        let regular = regular.as_ref().map_err(Clone::clone)?;
+        if let Some(kept) = &self.kept {
             return self.ask(kept, series, regular);
         }
-        let made = regular.as_ref().map_err(Clone::clone).and_then(|regular| {
-            let request = Request {
-                horizon: self.horizon,
-                confidence_level: self.level,
-                model: self.model,
-                season: regular.frequency().seasons(),
-                non_negative: self.non_negative,
-            };
-            let known = covariates(series, regular, self.horizon);
-            Ok((regular, forecast_with(&regular.values, &request, &known)?))
-        });
-        match made {
-            Ok((regular, forecast)) => {
-                let made = Made {
-                    points: &forecast.points,
-                    model: forecast.model.name(),
-                    skill_vs_naive: forecast.skill_vs_naive,
-                    detail: forecast.detail,
-                };
-                self.rows(series, regular, made)
-            }
-            Err(reason) => self.refused(series, reason.code(), &reason.to_string()),
+        let request = Request {
+            horizon: self.horizon,
+            confidence_level: self.level,
+            model: self.model,
+            season: regular.frequency().seasons(),
+            non_negative: self.non_negative,
+        };
+        let known = covariates(series, regular, self.horizon);
+        let forecast = forecast_with(&regular.values, &request, &known)?;
+        Ok(Made {
+            points: forecast.points,
+            model: forecast.model.name().into(),
+            skill_vs_naive: forecast.skill_vs_naive,
+            detail: forecast.detail.map(Into::into),
+        })
+    }
+
+    /// The rows of a series, or the one that says why there are none.
+    fn told(
+        &self,
+        series: &Series,
+        regular: &Result<Regular, Unforecastable>,
+        made: Result<Made, Unforecastable>,
+    ) -> Result<Vec<ArrayRef>> {
+        match (regular, &made) {
+            (Ok(regular), Ok(made)) => self.rows(series, regular, made),
+            (Err(reason), _) | (_, Err(reason)) => self.refused(series, reason.code(), &reason.to_string()),
         }
     }
 
-    fn rows(&self, series: &Series, regular: &Regular, made: Made<'_>) -> Result<Vec<ArrayRef>> {
+    fn rows(&self, series: &Series, regular: &Regular, made: &Made) -> Result<Vec<ArrayRef>> {
         let (rows, history) = (made.points.len(), regular.values.len());
         let times = (history..history + rows).map(|index| regular.time(index)).collect::<Option<Vec<_>>>();
         let Some(times) = times else {
             let reason = Unforecastable::OutOfRange { what: "forecast_timestamp" };
             return self.refused(series, reason.code(), &reason.to_string());
         };
-        let mut remarks: Vec<String> = made.detail.into_iter().collect();
+        let mut remarks: Vec<String> = made.detail.iter().map(ToString::to_string).collect();
         if regular.gaps_filled > 0 {
             remarks.push(format!("{} of {history} steps without a row count as zero", regular.gaps_filled));
         }
@@ -127,7 +142,7 @@ impl ForecastOperator {
             column(|point| point.lower),
             column(|point| point.upper),
             Arc::new(Float64Array::from(vec![self.level; rows])),
-            repeat(made.model),
+            repeat(&made.model),
             Arc::new(Float64Array::from(vec![made.skill_vs_naive; rows])),
             Arc::new(Int64Array::from(vec![history as i64; rows])),
             Arc::new(Int64Array::from(vec![self.version; rows])),
@@ -168,6 +183,9 @@ impl ForecastOperator {
         if !self.known.is_empty() {
             text += &format!(", future=[{}]", self.known.join(", "));
         }
+        if let Some(levels) = &self.levels {
+            text += &format!(", reconcile={levels}");
+        }
         // They matter to a model of many series alone.
         if self.model == Model::Auto && self.kept.is_none() {
             text += &format!(", holiday_region={}, seed={}", self.holiday_region.name(), self.seed);
@@ -206,11 +224,11 @@ pub(crate) fn covariates(series: &Series, regular: &Regular, horizon: usize) -> 
 }
 
 /// A forecast, whoever made it.
-struct Made<'a> {
-    points: &'a [Point],
-    model: &'a str,
+struct Made {
+    points: Vec<Point>,
+    model: Arc<str>,
     skill_vs_naive: Option<f64>,
-    detail: Option<String>,
+    detail: Option<Arc<str>>,
 }
 
 impl SeriesOperator for ForecastOperator {
@@ -219,7 +237,9 @@ impl SeriesOperator for ForecastOperator {
     }
 
     fn process(&self, series: &Series) -> Result<Vec<ArrayRef>> {
-        self.alone(series, &self.regular(series))
+        let regular = self.regular(series);
+        let made = self.alone(series, &regular);
+        self.told(series, &regular, made)
     }
 
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
@@ -232,14 +252,30 @@ impl PanelOperator for ForecastOperator {
         self.description()
     }
 
+    fn groups(&self, panel: &[Series]) -> Result<Vec<Series>> {
+        self.levels.as_ref().map_or_else(|| Ok(Vec::new()), |levels| levels.groups(panel))
+    }
+
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
         let regular = workers.map(panel.len(), |at| Ok(self.regular(&panel[at])))?;
-        let mut together = self.together(panel, &regular, workers)?;
+        // Sums learn nothing from each other that their series do not.
+        let groups = self.levels.as_ref().map_or(0, |levels| levels.count(panel));
+        let own = panel.len() - groups;
+        let mut together = self.together(&panel[..own], &regular[..own], workers)?;
         // A series that the panel's model does not take goes on alone.
         let alone: Vec<usize> = (0..panel.len()).filter(|at| !together.contains_key(at)).collect();
-        let made = workers.map(alone.len(), |at| self.alone(&panel[alone[at]], &regular[alone[at]]))?;
-        together.extend(alone.into_iter().zip(made));
-        Ok(together.into_values().collect())
+        let made = workers.map(alone.len(), |at| Ok(self.alone(&panel[alone[at]], &regular[alone[at]])))?;
+        let made = alone.into_iter().zip(made);
+        let mut made: BTreeMap<usize, _> = made.chain(std::mem::take(&mut together)).collect();
+        if let Some(levels) = &self.levels {
+            levels.agree((&panel[..own], &regular), &mut made, self.non_negative)?;
+        }
+        let made: Vec<_> = made.into_values().map(Mutex::new).collect();
+        workers.map(panel.len(), |at| {
+            let none = Err(Unforecastable::InvalidRequest("taken"));
+            let made = std::mem::replace(&mut *made[at].lock().unwrap_or_else(PoisonError::into_inner), none);
+            self.told(&panel[at], &regular[at], made)
+        })
     }
 
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

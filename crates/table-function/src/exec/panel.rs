@@ -81,7 +81,10 @@ impl Work {
         let work = tokio::task::spawn_blocking(move || {
             let compute = self.meter.baseline.elapsed_compute().clone();
             let timer = compute.timer();
-            let (panel, refusals) = self.sort(panel)?;
+            let (mut panel, refusals) = self.sort(panel)?;
+            let groups = self.operator.groups(&panel)?;
+            self.memory.try_grow(groups.iter().map(|group| group.size() + OVERHEAD).sum())?;
+            panel.extend(groups);
             let process = || self.operator.process(&panel, &self.workers);
             let results = if panel.len() > 1 { self.workers.enter(process) } else { process() };
             let mut results = results?.into_iter();

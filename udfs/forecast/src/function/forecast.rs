@@ -8,11 +8,12 @@ use smartsneaks_table_function::{
 };
 
 use super::{
-    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, SEED,
-    confidence_level, frequency, holiday_region, horizon, model,
+    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, RECONCILE,
+    RECONCILE_METHOD, SEED, confidence_level, frequency, holiday_region, horizon, model,
 };
 use crate::model::Model;
-use crate::operator::{ForecastOperator, ForecastTrainer, Kept, StoredForecast};
+use crate::operator::{ForecastOperator, ForecastTrainer, Kept, Levels, StoredForecast};
+use crate::panel::Reconciliation;
 
 /// What `forecast` takes.
 const SIGNATURE: Signature = Signature {
@@ -33,6 +34,8 @@ const SIGNATURE: Signature = Signature {
         HOLIDAY_REGION,
         Argument::FUTURE,
         NON_NEGATIVE,
+        RECONCILE,
+        RECONCILE_METHOD,
         GAP_FILL,
         Argument::AS_OF,
         SEED,
@@ -53,6 +56,9 @@ impl TableFunction for ForecastFunction {
 
     fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
         let operator = operator(call)?;
+        if operator.levels.is_some() {
+            return Ok(Operator::Panel(Arc::new(operator)));
+        }
         // A kept model has learned from them.
         if operator.kept.is_some() {
             return Ok(Operator::alone(call, Arc::new(operator)));
@@ -74,6 +80,10 @@ impl TableFunction for ForecastFunction {
             _ => None,
         };
         let operator = operator(call)?;
+        if operator.levels.is_some() {
+            let message = "a kept model is asked with reconcile, not learned with it";
+            return Err(call.arguments.error(RECONCILE.name, message));
+        }
         if operator.model != Model::Auto || operator.kept.is_some() {
             let model = call.arguments.text(MODEL.name).unwrap_or_default();
             let message = format!("a kept model is learned with model => 'auto', not '{model}'");
@@ -106,8 +116,48 @@ fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
         seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
         time: call.time.clone(),
         known: call.known.clone(),
+        levels: levels(call)?,
         version: call.version,
     })
+}
+
+/// The levels of `reconcile`, and how they are made to agree.
+fn levels(call: &Call) -> Result<Option<Levels>, ArgumentError> {
+    let arguments = &call.arguments;
+    let method = match arguments.text(RECONCILE_METHOD.name).unwrap_or_default() {
+        name if name.eq_ignore_ascii_case("mint_shrink") => Reconciliation::MinTShrink,
+        name if name.eq_ignore_ascii_case("bottom_up") => Reconciliation::BottomUp,
+        name => return Err(arguments.not_among(RECONCILE_METHOD.name, name, &["mint_shrink", "bottom_up"])),
+    };
+    let path = arguments.text(RECONCILE.name).unwrap_or_default();
+    if path.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    let fault = |message: String| {
+        let ids = if call.ids.is_empty() { "there are none".to_owned() } else { call.ids.join(", ") };
+        let error = arguments.error(RECONCILE.name, format!("reconcile => '{path}': {message}"));
+        Err(error.with_hint(format!(
+            "name id columns from the finest level on, and total last; the id columns: {ids}"
+        )))
+    };
+    let names: Vec<&str> = path.split('>').map(str::trim).collect();
+    let (Some(first), true) = (names.first(), names.len() > 1) else {
+        return fault("needs two levels at least".to_owned());
+    };
+    if !call.ids.iter().any(|id| id == first) {
+        return fault(format!("{first} is no id column"));
+    }
+    let mut columns = Vec::new();
+    for (at, name) in names.iter().enumerate().skip(1) {
+        let column = call.ids.iter().position(|id| id == name);
+        match column {
+            _ if names[..at].contains(name) => return fault(format!("{name} stands there twice")),
+            Some(column) => columns.push(Some(column)),
+            None if *name == "total" && at + 1 == names.len() => columns.push(None),
+            None => return fault(format!("{name} is no id column")),
+        }
+    }
+    Ok(Some(Levels { path: names.join(">"), columns, method }))
 }
 
 /// Says where kept models are found, to a name that is near none of ours.

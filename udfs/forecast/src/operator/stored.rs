@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use datafusion::error::Result;
 use serde_json::json;
 use smartsneaks_table_function::{ArgumentError, Call, Series, StoredModel, Trained, Trainer, Workers};
@@ -152,23 +151,20 @@ struct Judged {
 }
 
 impl ForecastOperator {
-    /// The rows of a series by a kept model.
-    pub(super) fn ask(&self, kept: &Kept, series: &Series, regular: &Regular) -> Result<Vec<ArrayRef>> {
-        let asked = kept.forecast.prepare(series, regular, regular.values.len());
-        let made = asked.and_then(|prepared| kept.forecast.model.predict(&prepared, self.level));
-        match made {
-            Ok(mut made) => {
-                made.points.truncate(self.horizon);
-                let Kept { name, version, warehouse_version, .. } = kept;
-                let detail = format!(
-                    "version {version} of model {name}, trained on warehouse version {warehouse_version}"
-                );
-                let made =
-                    Made { points: &made.points, model: name, skill_vs_naive: None, detail: Some(detail) };
-                self.rows(series, regular, made)
-            }
-            Err(reason) => self.refused(series, reason.code(), &reason.to_string()),
-        }
+    /// The forecast of a series by a kept model.
+    pub(super) fn ask(
+        &self,
+        kept: &Kept,
+        series: &Series,
+        regular: &Regular,
+    ) -> Result<Made, Unforecastable> {
+        let prepared = kept.forecast.prepare(series, regular, regular.values.len())?;
+        let mut points = kept.forecast.model.predict(&prepared, self.level)?.points;
+        points.truncate(self.horizon);
+        let Kept { name, version, warehouse_version, .. } = kept;
+        let detail =
+            format!("version {version} of model {name}, trained on warehouse version {warehouse_version}");
+        Ok(Made { points, model: name.as_str().into(), skill_vs_naive: None, detail: Some(detail.into()) })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Forecasts of many daily series by a model of all of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use smartsneaks_table_function::{Series, Workers};
@@ -24,13 +24,13 @@ const MANY: usize = 50;
 const CODES: usize = 8;
 
 impl ForecastOperator {
-    /// The rows of those series that a model of the panel forecasts, by their positions; none where there are few.
+    /// The forecasts of those series that a model of the panel forecasts, by their positions; none where there are few.
     pub(super) fn together(
         &self,
         panel: &[Series],
         regular: &[Result<Regular, Unforecastable>],
         workers: &Workers,
-    ) -> Result<BTreeMap<usize, Vec<ArrayRef>>> {
+    ) -> Result<BTreeMap<usize, Result<Made, Unforecastable>>> {
         if regular.iter().filter(|regular| suits(regular)).count() < MANY
             || self.model != Model::Auto
             || self.horizon > PANEL_HORIZON
@@ -41,26 +41,19 @@ impl ForecastOperator {
         let Some(Learned { model, positions, prepared, .. }) = self.learn(panel, regular, workers)? else {
             return Ok(BTreeMap::new());
         };
-        let detail = say(model.report(), self.horizon);
-        let name = match model.report().method {
+        let detail: Arc<str> = say(model.report(), self.horizon).into();
+        let name: Arc<str> = match model.report().method {
             PanelMethod::Local => "panel_local",
             PanelMethod::Global => "panel_global",
             PanelMethod::Average => "panel_average",
-        };
-        let rows = workers.map(positions.len(), |at| {
-            let Ok(regular) = &regular[positions[at]] else {
-                return Err(DataFusionError::Internal("a series of the panel lost its history".into()));
-            };
+        }
+        .into();
+        let made = workers.map(positions.len(), |at| {
             let forecast = model.predict(&prepared[at], self.level).map_err(internal)?;
-            let made = Made {
-                points: &forecast.points,
-                model: name,
-                skill_vs_naive: None,
-                detail: Some(detail.clone()),
-            };
-            self.rows(&panel[positions[at]], regular, made)
+            let (model, detail) = (Arc::clone(&name), Some(Arc::clone(&detail)));
+            Ok(Ok(Made { points: forecast.points, model, skill_vs_naive: None, detail }))
         })?;
-        Ok(positions.into_iter().zip(rows).collect())
+        Ok(positions.into_iter().zip(made).collect())
     }
 
     /// Learns from the series of a panel that suit it; None where none does.

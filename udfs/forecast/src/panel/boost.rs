@@ -7,11 +7,13 @@ use smartsneaks_table_function::{Run, for_each};
 
 use super::bins::Bins;
 use super::draw;
-use super::tree::{self, Limits, Pieces, Rows, Tree};
+use super::tree::{self, Limits, Pieces, Rows, Tree, none};
 use super::tweedie;
 
 /// Rows of a job.
 const PIECE: usize = 4_096;
+/// Jobs of a table, about.
+const GROUPS: usize = 12;
 /// Trees at most.
 pub(crate) const TREES: usize = 240;
 /// The part of a tree's answer that is taken.
@@ -125,45 +127,61 @@ impl Learner {
     fn grow(&mut self, ahead: usize, run: Run<'_>) {
         let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, .. } = self;
         let (width, seed, number) = (*width, *seed, self.boost.trees.len());
-        let mut pieces: Vec<_> = scores
-            .chunks_mut(PIECE)
-            .zip(derivatives.chunks_mut(PIECE))
-            .zip(&mut self.unseen)
-            .map(|((scores, derivatives), unseen)| (scores, derivatives, unseen, Vec::new()))
+        let features = features(width, seed, number);
+        // Some pieces together, so that their sums are few.
+        let together = values.len().div_ceil(PIECE).div_ceil(GROUPS).max(1);
+        let mut groups: Vec<_> = scores
+            .chunks_mut(PIECE * together)
+            .zip(derivatives.chunks_mut(PIECE * together))
+            .zip(self.unseen.chunks_mut(together))
+            .map(|((scores, derivatives), unseen)| (scores, derivatives, unseen, Pieces::new(), none(&[])))
             .collect();
-        let last = self.boost.trees.last();
-        for_each(run, &mut pieces, |piece, (scores, derivatives, unseen, chosen)| {
-            let first = piece * PIECE;
-            // What the tree before says counts from here on: the scores of the last tree are never asked for. The rows
-            // that it grew on lie in its leaves; the others go down from its root.
-            for (value, rows) in &self.last {
-                for row in &rows[piece] {
-                    scores[*row as usize - first] += f64::from(RATE * value);
+        let (last, leaves) = (self.boost.trees.last(), &self.last);
+        for_each(run, &mut groups, |group, (scores, derivatives, unseen, chosen, sums)| {
+            *sums = none(&features);
+            let pieces = scores.chunks_mut(PIECE).zip(derivatives.chunks_mut(PIECE)).zip(unseen.iter_mut());
+            for (piece, ((scores, derivatives), unseen)) in (group * together..).zip(pieces) {
+                let first = piece * PIECE;
+                // What the tree before says counts from here on: the scores of the last tree are never asked for. The
+                // rows that it grew on lie in its leaves; the others go down from its root.
+                for (value, rows) in leaves {
+                    for row in &rows[piece] {
+                        scores[*row as usize - first] += f64::from(RATE * value);
+                    }
                 }
-            }
-            if let Some(tree) = last {
-                for row in unseen.drain(..) {
-                    let bins = &assigned[row as usize * width..];
-                    scores[row as usize - first] += f64::from(RATE * tree.score_bins(bins));
+                if let Some(tree) = last {
+                    for row in unseen.drain(..) {
+                        let bins = &assigned[row as usize * width..];
+                        scores[row as usize - first] += f64::from(RATE * tree.score_bins(bins));
+                    }
                 }
-            }
-            for ((row, score), derivatives) in (first..).zip(scores.iter()).zip(derivatives.iter_mut()) {
-                let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
-                if part < ROW_SHARE {
-                    let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), *score);
-                    let counts = f64::from(weights[row]);
-                    *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
-                    chosen.push(row as u32);
-                } else {
-                    unseen.push(row as u32);
+                let mut taken = Vec::with_capacity(PIECE * 5 / 8);
+                for ((row, score), derivatives) in (first..).zip(scores.iter()).zip(derivatives.iter_mut()) {
+                    let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
+                    if part < ROW_SHARE {
+                        let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), *score);
+                        let counts = f64::from(weights[row]);
+                        *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
+                        let bins = &assigned[row * width..(row + 1) * width];
+                        tree::add_one(sums, bins, &features, derivatives.map(f64::from));
+                        taken.push(row as u32);
+                    } else {
+                        unseen.push(row as u32);
+                    }
                 }
+                chosen.push(taken);
             }
         });
-        let chosen: Pieces = pieces.into_iter().map(|(.., chosen)| chosen).collect();
+        let (mut chosen, mut sums) = (Pieces::new(), Vec::with_capacity(groups.len()));
+        for (_, _, _, taken, sum) in groups {
+            chosen.extend(taken);
+            sums.push(sum);
+        }
+        let sums = tree::total(sums).unwrap_or_else(|| none(&features));
         let rows = Rows { bins: assigned, width, derivatives };
-        let features = features(width, seed, number);
         let mut gains = vec![0.0; width];
-        let (tree, leaves) = tree::grow(rows, bins, chosen, &features, LIMITS, &mut gains, (ahead, run));
+        let (tree, leaves) =
+            tree::grow(rows, bins, (chosen, sums), &features, LIMITS, &mut gains, (ahead, run));
         self.last = leaves;
         self.boost.trees.push(tree);
         self.gained.push(gains);

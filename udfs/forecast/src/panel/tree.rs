@@ -73,9 +73,9 @@ pub(crate) struct Rows<'a> {
 pub(crate) type Pieces = Vec<Vec<u32>>;
 
 /// Sums of derivatives by feature and bin.
-type Histogram = Vec<[[f64; 2]; BINS]>;
+pub(crate) type Histogram = Vec<[[f64; 2]; BINS]>;
 
-/// Grows a tree on `chosen` rows and `features`; adds each split's gain to `gains`. With it come the rows of each leaf,
+/// Grows a tree on `chosen` rows and `features`, given the sums over those rows; adds each split's gain to `gains`. With it come the rows of each leaf,
 /// in the same pieces, and what the leaf adds to their scores.
 ///
 /// With `ahead` above 1 so many leaves are divided at once, some before it is known whether their turn comes: worth it
@@ -83,14 +83,14 @@ type Histogram = Vec<[[f64; 2]; BINS]>;
 pub(crate) fn grow(
     rows: Rows<'_>,
     bins: &Bins,
-    chosen: Pieces,
+    (chosen, sums): (Pieces, Histogram),
     features: &[u16],
     limits: Limits,
     gains: &mut [f64],
     (ahead, run): (usize, Run<'_>),
 ) -> (Tree, Vec<(f32, Pieces)>) {
     let grower = Grower { rows, bins, features, limits, run };
-    let mut leaves = vec![grower.leaf(grower.histogram(&chosen), chosen)];
+    let mut leaves = vec![grower.leaf(sums, chosen)];
     let mut nodes = vec![leaves[0].node(limits)];
     while leaves.len() < limits.leaves {
         let ranked = ranked(&leaves);
@@ -158,6 +158,8 @@ struct Split {
     feature: u16,
     bin: u8,
     gain: f64,
+    /// What of the leaf's weight goes left.
+    weight: f64,
 }
 
 impl Leaf {
@@ -215,73 +217,102 @@ impl Grower<'_> {
                 }
                 let gain = part(gradient, weight) + part(leaf.gradient - gradient, rest) - whole;
                 if gain > 1e-9 && best.is_none_or(|best| gain > best.gain) {
-                    best = Some(Split { feature: *feature, bin: bin as u8, gain });
+                    best = Some(Split { feature: *feature, bin: bin as u8, gain, weight });
                 }
             }
         }
         best
     }
 
-    /// Works out the children of a leaf that has a split.
+    /// Works out the children of a leaf that has a split: its rows part, in their order, and those of the lighter child
+    /// are summed as they go by; the heavier child has the rest of the sums.
     fn divide(&self, leaf: &mut Leaf) {
         let Some(split) = leaf.split else { return };
-        let (left, right) = self.partition(&leaf.rows, split);
-        let count = |pieces: &Pieces| pieces.iter().map(Vec::len).sum::<usize>();
-        let left_is_small = count(&left) <= count(&right);
-        let few = self.histogram(if left_is_small { &left } else { &right });
-        let mut many = std::mem::take(&mut leaf.histogram);
-        for (many, few) in many.iter_mut().flatten().zip(few.iter().flatten()) {
-            many[0] -= few[0];
-            many[1] -= few[1];
-        }
-        let (of_left, of_right) = if left_is_small { (few, many) } else { (many, few) };
-        leaf.children = Some(Box::new([self.leaf(of_left, left), self.leaf(of_right, right)]));
-    }
-
-    /// Sums over rows. They are taken group by group, each row read once; the groups are the same whoever sums them, and
-    /// so are the sums.
-    fn histogram(&self, chosen: &Pieces) -> Histogram {
-        let Grower { rows, features, .. } = *self;
-        let mut groups: Vec<(&[Vec<u32>], Histogram)> = grouped(chosen);
-        for_each(self.run, &mut groups, |_, (pieces, histogram)| {
-            *histogram = vec![[[0.0; 2]; BINS]; features.len()];
-            for row in pieces.iter().flatten() {
-                let row = *row as usize;
-                let [gradient, weight] = rows.derivatives[row].map(f64::from);
-                let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
-                for (histogram, feature) in histogram.iter_mut().zip(features) {
-                    let bin = &mut histogram[usize::from(bins[usize::from(*feature)]) % BINS];
-                    bin[0] += gradient;
-                    bin[1] += weight;
-                }
-            }
-        });
-        let mut groups = groups.into_iter().map(|(_, histogram)| histogram);
-        let mut sum = groups.next().unwrap_or_else(|| vec![[[0.0; 2]; BINS]; features.len()]);
-        for group in groups {
-            for (sum, group) in sum.iter_mut().flatten().zip(group.iter().flatten()) {
-                sum[0] += group[0];
-                sum[1] += group[1];
-            }
-        }
-        sum
-    }
-
-    /// The rows that go left and those that go right, each in their order.
-    fn partition(&self, chosen: &Pieces, split: Split) -> (Pieces, Pieces) {
         let Rows { bins, width, .. } = self.rows;
         let goes_left = |row: u32| bins[row as usize * width + usize::from(split.feature)] <= split.bin;
-        let mut groups: Vec<(&[Vec<u32>], (Pieces, Pieces))> = grouped(chosen);
+        let left_is_light = 2.0 * split.weight <= leaf.weight;
+        let mut groups: Vec<(&[Vec<u32>], Parted)> = grouped(&leaf.rows);
         for_each(self.run, &mut groups, |_, (pieces, parted)| {
-            *parted = pieces.iter().map(|piece| piece.iter().partition(|row| goes_left(**row))).unzip();
+            parted.sums = none(self.features);
+            for piece in pieces.iter() {
+                let (mut left, mut right) =
+                    (Vec::with_capacity(piece.len()), Vec::with_capacity(piece.len()));
+                for row in piece {
+                    let to_left = goes_left(*row);
+                    if to_left {
+                        left.push(*row)
+                    } else {
+                        right.push(*row)
+                    }
+                    if to_left == left_is_light {
+                        add(&mut parted.sums, self.rows, self.features, *row);
+                    }
+                }
+                parted.left.push(left);
+                parted.right.push(right);
+            }
         });
-        let (mut left, mut right) = (Vec::with_capacity(chosen.len()), Vec::with_capacity(chosen.len()));
+        let (mut left, mut right) =
+            (Vec::with_capacity(leaf.rows.len()), Vec::with_capacity(leaf.rows.len()));
+        let mut sums = Vec::with_capacity(groups.len());
         for (_, parted) in groups {
-            left.extend(parted.0);
-            right.extend(parted.1);
+            left.extend(parted.left);
+            right.extend(parted.right);
+            sums.push(parted.sums);
         }
-        (left, right)
+        let light = total(sums).unwrap_or_else(|| none(self.features));
+        let mut heavy = std::mem::take(&mut leaf.histogram);
+        for (heavy, light) in heavy.iter_mut().flatten().zip(light.iter().flatten()) {
+            heavy[0] -= light[0];
+            heavy[1] -= light[1];
+        }
+        let (of_left, of_right) = if left_is_light { (light, heavy) } else { (heavy, light) };
+        leaf.children = Some(Box::new([self.leaf(of_left, left), self.leaf(of_right, right)]));
     }
+}
+
+/// A group of rows on both sides of a split, and the sums of those on its lighter side.
+#[derive(Default)]
+struct Parted {
+    left: Pieces,
+    right: Pieces,
+    sums: Histogram,
+}
+
+/// Sums over no rows.
+pub(crate) fn none(features: &[u16]) -> Histogram {
+    vec![[[0.0; 2]; BINS]; features.len()]
+}
+
+/// Adds a row to sums.
+pub(crate) fn add(sums: &mut Histogram, rows: Rows<'_>, features: &[u16], row: u32) {
+    let row = row as usize;
+    let [gradient, weight] = rows.derivatives[row].map(f64::from);
+    add_one(sums, &rows.bins[row * rows.width..(row + 1) * rows.width], features, [gradient, weight]);
+}
+
+/// Adds a row of bins with its derivatives to sums.
+#[inline]
+pub(crate) fn add_one(sums: &mut Histogram, bins: &[u8], features: &[u16], derivatives: [f64; 2]) {
+    for (sums, feature) in sums.iter_mut().zip(features) {
+        let bin = &mut sums[usize::from(bins[usize::from(*feature)]) % BINS];
+        bin[0] += derivatives[0];
+        bin[1] += derivatives[1];
+    }
+}
+
+/// Sums of groups of rows put together, in their order; none of none. The groups are the same whoever summed them, and so
+/// are the sums.
+pub(crate) fn total(groups: Vec<Histogram>) -> Option<Histogram> {
+    let mut groups = groups.into_iter();
+    let mut total = groups.next()?;
+    for group in groups {
+        for (total, group) in total.iter_mut().flatten().zip(group.iter().flatten()) {
+            total[0] += group[0];
+            total[1] += group[1];
+        }
+    }
+    Some(total)
 }
 
 /// Pieces one after the other, about [`GROUP`] rows or a part of [`GROUPS`] together: work that is worth a thread.
@@ -309,6 +340,12 @@ mod tests {
 
     const LIMITS: Limits = Limits { leaves: 8, weight: 1.0, ridge: 0.0 };
 
+    fn summed(pieces: Pieces, rows: Rows<'_>, features: &[u16]) -> (Pieces, Histogram) {
+        let mut sums = none(features);
+        pieces.iter().flatten().for_each(|row| add(&mut sums, rows, features, *row));
+        (pieces, sums)
+    }
+
     #[test]
     fn a_step_in_one_feature_is_found_and_missing_goes_left() {
         let values: Vec<f32> = (0..200)
@@ -331,7 +368,7 @@ mod tests {
         let (tree, leaves) = grow(
             rows,
             &bins,
-            vec![(0..90).collect(), (90..200).collect()],
+            summed(vec![(0..90).collect(), (90..200).collect()], rows, &[0, 1]),
             &[0, 1],
             LIMITS,
             &mut gains,
@@ -356,9 +393,18 @@ mod tests {
     fn nothing_to_split_is_one_leaf() {
         let bins = Bins::new(&[1.0; 5], 1, &in_order);
         let rows = Rows { bins: &[1; 5], width: 1, derivatives: &[[1.0, 1.0]; 5] };
-        let (tree, _) = grow(rows, &bins, vec![(0..5).collect()], &[0], LIMITS, &mut [0.0], (1, &in_order));
+        let (tree, _) = grow(
+            rows,
+            &bins,
+            summed(vec![(0..5).collect()], rows, &[0]),
+            &[0],
+            LIMITS,
+            &mut [0.0],
+            (1, &in_order),
+        );
         assert_eq!((tree.nodes.len(), tree.score(&[9.0])), (1, -1.0));
-        let (none, _) = grow(rows, &bins, Vec::new(), &[0], LIMITS, &mut [0.0], (4, &in_order));
+        let (none, _) =
+            grow(rows, &bins, summed(Vec::new(), rows, &[0]), &[0], LIMITS, &mut [0.0], (4, &in_order));
         assert_eq!(none.score(&[9.0]), 0.0);
     }
 }
