@@ -1,6 +1,8 @@
-"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm …]. See scripts/bench-mining."""
+"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm|retail|nab|kmeans …]. See scripts/bench-mining."""
 import io
+import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 BINARY, DATA = sys.argv[1], Path(sys.argv[2])
-WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm"]
+WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm", "retail", "nab", "kmeans"]
 HORIZON = 28
 
 
@@ -206,5 +208,110 @@ def rfm():
               f"silhouette ours {found.silhouette[0]:.3f}; CPU ours {cpu:.2f} s, scikit-learn {time.process_time() - started:.2f} s")
 
 
+PROMOTED = """(SELECT p.{id}, d.date, {share} AS discount FROM staging.stg_promotions AS m
+    JOIN dim_date AS d ON d.date BETWEEN m.start_date AND m.end_date
+    JOIN dim_product AS p ON (m.brand IS NULL OR m.brand = p.brand) AND (m.category IS NULL OR m.category = p.category) GROUP BY 1, 2)"""
+
+
+def retail():
+    """Generated sales of other seeds than the demo's: the last 28 days held out; promotions and holidays are known."""
+    from statsforecast.models import AutoETS, AutoTheta, CrostonOptimized, SeasonalNaive
+    repository = Path(__file__).resolve().parent.parent
+    for seed in (20, 21):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            generate = [BINARY, "generate", "--orders", "100000", "--days", "1096", "--seed", str(seed), "--out", root / "data/raw"]
+            subprocess.run(generate, check=True, capture_output=True)
+            for part in ("sql", "udfs/sql", "data/reference"):
+                shutil.copytree(repository / part, root / part)
+            shutil.copy(repository / "smartsneaks.toml", root)
+            subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
+
+            def ask(sql):
+                started = time.time()
+                out = subprocess.run([BINARY, "sql", "--project", root, "-c", sql, "--format", "csv"], check=True, stdout=subprocess.PIPE)
+                return pd.read_csv(io.BytesIO(out.stdout)), time.time() - started
+
+            sold, _ = ask("SELECT sku, date, sum(qty) AS qty FROM sku_city_daily GROUP BY sku, date")
+            sold["date"] = pd.to_datetime(sold.date)
+            last = sold.date.max()
+            cut = last - pd.Timedelta(days=HORIZON)
+            wide = sold.pivot_table(index="sku", columns="date", values="qty", aggfunc="sum")
+            wide = wide.reindex(columns=pd.date_range(sold.date.min(), last)).fillna(0)
+            known, future = wide.loc[:, :cut], wide.loc[:, cut + pd.Timedelta(days=1):]
+            usable = {}
+            for key, row in known.iterrows():
+                values = row.values[np.argmax(row.values > 0):] if row.values.any() else row.values[:0]
+                if len(values) >= 56:
+                    usable[key] = np.maximum(values, 0)
+            scales = {key: np.mean(np.diff(values) ** 2) for key, values in usable.items()}
+
+            def score(made):
+                rmsse = [np.sqrt(np.mean((future.loc[k].values - v[0]) ** 2) / scales[k]) for k, v in made.items()]
+                inside = [np.mean((v[1] <= future.loc[k].values) & (future.loc[k].values <= v[2])) for k, v in made.items()]
+                return np.mean(rmsse), np.mean(inside)
+
+            frame = pd.concat([pd.DataFrame({"unique_id": k, "ds": np.arange(len(v)), "y": v}) for k, v in usable.items()])
+            models = {"AutoETS": AutoETS(season_length=7), "AutoTheta": AutoTheta(season_length=7),
+                      "SeasonalNaive": SeasonalNaive(7), "CrostonOptimized": CrostonOptimized()}
+            best = None
+            for peer, (out, took) in peers(frame, models, HORIZON, 1).items():
+                found = score({k: (g[peer].values,) * 3 for k, g in out.groupby("unique_id")})[0]
+                print(f"  {peer}: RMSSE {found:.4f}, {took:.1f} s CPU")
+                best = found if best is None else min(best, found)
+            promoted = PROMOTED.format(id="sku", share="max(m.discount)")
+            for name, more in (("holidays", ""), ("holidays and promotions", f", future => {promoted}")):
+                ours, wall = ask(f"SELECT sku, horizon_step, forecast_value, lower_bound, upper_bound, model, status_detail FROM "
+                                 f"forecast('*', horizon => {HORIZON}, as_of => '{cut.date()}'{more}) WHERE status = 'ok'")
+                ours = ours[ours.sku.isin(usable.keys())].sort_values(["sku", "horizon_step"])
+                rmsse, inside = score({k: (g.forecast_value.values, g.lower_bound.values, g.upper_bound.values) for k, g in ours.groupby("sku")})
+                print(f"Retail, seed {seed}, {ours.sku.nunique()} articles, {name}, {ours.model.iloc[0]}: RMSSE {rmsse:.4f} = "
+                      f"{rmsse / best:.3f} of the best peer, coverage {inside:.3f}, {wall:.1f} s wall")
+
+
+def nab():
+    """Real series with labelled windows: windows found, and alarms outside any, a file, with the default arguments."""
+    folder = DATA / "nab/realKnownCause"
+    if not folder.exists():
+        print(f"skipped: {folder} is not there")
+        return
+    windows = json.loads((DATA / "nab/windows.json").read_text())
+    false_alarms = []
+    for path in sorted(folder.glob("*.csv")):
+        project = Project({"points": (path, {"timestamp": "timestamp", "value": "double"})}, {"points": "SELECT timestamp, value FROM raw.points"})
+        rows, wall, _ = project.ask("SELECT timestamp FROM detect_anomalies(TABLE points) WHERE is_anomaly ORDER BY timestamp")
+        at = pd.to_datetime(rows.timestamp)
+        labelled = next(value for key, value in windows.items() if key.endswith(path.name))
+        spans = [(pd.Timestamp(a), pd.Timestamp(b)) for a, b in labelled]
+        found = sum(any(a <= t <= b for t in at) for a, b in spans)
+        # Alarms within a day of each other are one.
+        outside = [t for t in at if not any(a <= t <= b for a, b in spans)]
+        alarms = sum(1 for i, t in enumerate(outside) if i == 0 or t - outside[i - 1] > pd.Timedelta(days=1))
+        false_alarms.append(alarms)
+        print(f"NAB {path.stem}: {found} of {len(spans)} windows found, {alarms} false alarms, {wall:.1f} s wall")
+    print(f"NAB: {np.mean(false_alarms):.1f} false alarms a file")
+
+
+def kmeans():
+    from sklearn.cluster import KMeans
+    for rows, k in ((100_000, 10), (1_000_000, 20)):
+        draw = np.random.default_rng(5)
+        points = draw.normal(size=(k, 5))[draw.integers(0, k, rows)] * 3 + draw.normal(size=(rows, 5))
+        table = pd.DataFrame(points, columns=[f"x{i}" for i in range(5)])
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "points.parquet"
+            table.to_parquet(file, index=False)
+            project = Project({"points": (file, {c: "double" for c in table.columns})}, {"points": "SELECT * FROM raw.points"})
+        columns = ", ".join(f"'{c}'" for c in table.columns)
+        call = f"cluster(TABLE points, feature_cols => ARRAY[{columns}], k => {k}, transform => 'none', standardize => 'none')"
+        found, wall, cpu = project.ask(f"SELECT sum(power(distance_to_centroid, 2)) AS inertia FROM {call}")
+        started, process = time.time(), time.process_time()
+        peer = KMeans(k, n_init=10, random_state=0).fit(points)
+        took, peer_cpu = time.time() - started, time.process_time() - process
+        print(f"KMeans {rows} × 5, k = {k}: inertia {found.inertia[0] / peer.inertia_:.4f} of scikit-learn's (n_init 10), "
+              f"wall {wall:.2f} s = {wall / took:.2f} times, CPU {cpu:.2f} s against {peer_cpu:.2f} s")
+
+
+RUN = {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm, "retail": retail, "nab": nab, "kmeans": kmeans}
 for name in WANTED:
-    {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm}[name]()
+    RUN[name]()
