@@ -156,19 +156,22 @@ impl Learner {
                     }
                 }
                 let mut taken = Vec::with_capacity(PIECE * 5 / 8);
-                for ((row, score), derivatives) in (first..).zip(scores.iter()).zip(derivatives.iter_mut()) {
+                // Rows of the piece count from its first until they are summed.
+                for (at, (score, derivatives)) in scores.iter().zip(derivatives.iter_mut()).enumerate() {
+                    let row = first + at;
                     let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
                     if part < ROW_SHARE {
                         let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), *score);
                         let counts = f64::from(weights[row]);
                         *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
-                        let bins = &assigned[row * width..(row + 1) * width];
-                        tree::add_one(sums, bins, &features, derivatives.map(f64::from));
-                        taken.push(row as u32);
+                        taken.push(at as u32);
                     } else {
                         unseen.push(row as u32);
                     }
                 }
+                let bins = &assigned[first * width..];
+                tree::add(sums, Rows { bins, width, derivatives }, &features, &taken);
+                taken.iter_mut().for_each(|row| *row += first as u32);
                 chosen.push(taken);
             }
         });

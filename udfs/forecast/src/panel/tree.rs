@@ -238,16 +238,9 @@ impl Grower<'_> {
                 let (mut left, mut right) =
                     (Vec::with_capacity(piece.len()), Vec::with_capacity(piece.len()));
                 for row in piece {
-                    let to_left = goes_left(*row);
-                    if to_left {
-                        left.push(*row)
-                    } else {
-                        right.push(*row)
-                    }
-                    if to_left == left_is_light {
-                        add(&mut parted.sums, self.rows, self.features, *row);
-                    }
+                    if goes_left(*row) { left.push(*row) } else { right.push(*row) }
                 }
+                add(&mut parted.sums, self.rows, self.features, if left_is_light { &left } else { &right });
                 parted.left.push(left);
                 parted.right.push(right);
             }
@@ -284,20 +277,17 @@ pub(crate) fn none(features: &[u16]) -> Histogram {
     vec![[[0.0; 2]; BINS]; features.len()]
 }
 
-/// Adds a row to sums.
-pub(crate) fn add(sums: &mut Histogram, rows: Rows<'_>, features: &[u16], row: u32) {
-    let row = row as usize;
-    let [gradient, weight] = rows.derivatives[row].map(f64::from);
-    add_one(sums, &rows.bins[row * rows.width..(row + 1) * rows.width], features, [gradient, weight]);
-}
-
-/// Adds a row of bins with its derivatives to sums.
-#[inline]
-pub(crate) fn add_one(sums: &mut Histogram, bins: &[u8], features: &[u16], derivatives: [f64; 2]) {
-    for (sums, feature) in sums.iter_mut().zip(features) {
-        let bin = &mut sums[usize::from(bins[usize::from(*feature)]) % BINS];
-        bin[0] += derivatives[0];
-        bin[1] += derivatives[1];
+/// Adds chosen rows to sums.
+pub(crate) fn add(sums: &mut Histogram, rows: Rows<'_>, features: &[u16], chosen: &[u32]) {
+    for row in chosen {
+        let row = *row as usize;
+        let [gradient, weight] = rows.derivatives[row].map(f64::from);
+        let bins = &rows.bins[row * rows.width..(row + 1) * rows.width];
+        for (sums, feature) in sums.iter_mut().zip(features) {
+            let bin = &mut sums[usize::from(bins[usize::from(*feature)]) % BINS];
+            bin[0] += gradient;
+            bin[1] += weight;
+        }
     }
 }
 
@@ -342,7 +332,7 @@ mod tests {
 
     fn summed(pieces: Pieces, rows: Rows<'_>, features: &[u16]) -> (Pieces, Histogram) {
         let mut sums = none(features);
-        pieces.iter().flatten().for_each(|row| add(&mut sums, rows, features, *row));
+        pieces.iter().for_each(|piece| add(&mut sums, rows, features, piece));
         (pieces, sums)
     }
 
