@@ -49,7 +49,7 @@ pub use project::{FILE as PROJECT_FILE, Project};
 pub use rows::{Output, Rows};
 pub use session::{Prepared, Session, SessionOptions, TransactionState};
 pub use settings::Settings;
-pub use smartsneaks_table_function::{SqlArgument, SqlFunction, named_models};
+pub use smartsneaks_table_function::{SqlArgument, SqlFunction, named_models, tokenize};
 pub use statement::Statement;
 
 /// The name of the one database; DataFusion calls it the catalog.

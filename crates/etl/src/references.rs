@@ -154,6 +154,16 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_are_arguments_are_read() {
+        let sql =
+            "SELECT * FROM forecast(TABLE sku_city_daily, future => TABLE staging.plan, model => 'demand@2')";
+        assert_eq!(names(sql), ["public.sku_city_daily", "staging.plan"]);
+        let statements = text::parse_statements(sql).unwrap();
+        let Statement::Query(query) = &statements[0] else { panic!("not a query") };
+        assert_eq!(models(query).into_iter().collect::<Vec<_>>(), ["demand@2"]);
+    }
+
+    #[test]
     fn finds_tables_wherever_they_stand() {
         assert_eq!(
             names(

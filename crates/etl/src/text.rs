@@ -116,9 +116,14 @@ impl Walk<'_> {
     }
 }
 
-/// Parses statements separated by semicolons.
+/// Parses statements separated by semicolons, as the engine does: `TABLE name` may stand as an argument.
 pub(crate) fn parse_statements(sql: &str) -> Result<Vec<Statement>, SyntaxError> {
-    Ok(Parser::new(&PostgreSqlDialect {}).try_with_sql(sql)?.parse_statements()?)
+    let dialect = PostgreSqlDialect {};
+    let tokens = smartsneaks_engine::tokenize(sql, &dialect).map_err(|error| SyntaxError {
+        message: lower_first(&error.message),
+        at: Some((error.location.line, error.location.column)),
+    })?;
+    Ok(Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements()?)
 }
 
 /// Parses one expression and nothing after it.

@@ -19,6 +19,8 @@ pub struct Regular {
     /// The rows are finer than the step and end within a week, month, quarter or year: that unfinished step was left
     /// out and is the first to be forecast.
     pub partial_dropped: bool,
+    /// Steps in runs without a sale that are not learned as zero demand; their values are filled in.
+    pub stock_outs: Vec<std::ops::Range<usize>>,
     calendar: Calendar,
     first: i64,
 }
@@ -100,7 +102,15 @@ pub fn regularise(
         distinct -= 1;
     }
     let gaps_filled = filled.len() - distinct;
-    Ok(Regular { values: filled, gaps_filled, duplicates_summed, partial_dropped, calendar, first: begin })
+    Ok(Regular {
+        values: filled,
+        gaps_filled,
+        duplicates_summed,
+        partial_dropped,
+        stock_outs: Vec::new(),
+        calendar,
+        first: begin,
+    })
 }
 
 /// Numbers the steps of a frequency and knows where in its day, week or year each begins.

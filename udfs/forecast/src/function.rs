@@ -16,6 +16,7 @@ use smartsneaks_table_function::{Argument, ArgumentError, Arguments, Kind, Table
 
 use crate::forecast::MAX_HORIZON;
 use crate::frequency::Frequency;
+use crate::gaps::Gaps;
 use crate::holiday::HolidayRegion;
 use crate::model::Model;
 
@@ -67,8 +68,9 @@ const NON_NEGATIVE: Argument = Argument {
 const GAP_FILL: Argument = Argument {
     name: "gap_fill",
     kind: Kind::Text,
-    default: Some("zero"),
-    doc: "what a step without a row means: zero is no sale (nothing else is implemented)",
+    default: Some("auto"),
+    doc: "what a step without a row means: zero is no sale; auto too, but runs that chance does not explain are stock-outs \
+          and not learned as zero demand; interpolate is the line between the values around it",
 };
 const HOLIDAY_REGION: Argument = Argument {
     name: "holiday_region",
@@ -133,11 +135,13 @@ fn frequency(arguments: &Arguments, time: &DataType) -> Result<Option<Frequency>
         let message = format!("frequency hourly needs timestamps, the series has dates ({time})");
         return Err(arguments.error(FREQUENCY.name, message));
     }
-    let gap_fill = arguments.text(GAP_FILL.name).unwrap_or("zero");
-    if !gap_fill.eq_ignore_ascii_case("zero") {
-        return Err(arguments.not_among(GAP_FILL.name, gap_fill, &["zero"]));
-    }
     Ok(frequency)
+}
+
+fn gaps(arguments: &Arguments) -> Result<Gaps, ArgumentError> {
+    let found = arguments.text(GAP_FILL.name).unwrap_or_default();
+    let gaps = Gaps::ALL.into_iter().find(|gaps| gaps.name().eq_ignore_ascii_case(found));
+    gaps.ok_or_else(|| arguments.not_among(GAP_FILL.name, found, &Gaps::ALL.map(Gaps::name)))
 }
 
 fn holiday_region(arguments: &Arguments) -> Result<HolidayRegion, ArgumentError> {

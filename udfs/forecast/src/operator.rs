@@ -12,11 +12,12 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
 
-use crate::calendar::{Regular, regularise};
+use crate::calendar::Regular;
 use crate::covariate::{Cause, Covariate};
 use crate::forecast::{Point, Request, forecast_with};
 use crate::frequency::Frequency;
 use crate::function::timestamps;
+use crate::gaps::{Gaps, regularise_with};
 use crate::holiday::HolidayRegion;
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
@@ -36,6 +37,7 @@ pub(crate) struct ForecastOperator {
     pub(crate) kept: Option<Kept>,
     /// The step; `None` tells it from the times.
     pub(crate) frequency: Option<Frequency>,
+    pub(crate) gaps: Gaps,
     /// Holidays that a model of many series learns from.
     pub(crate) holiday_region: HolidayRegion,
     pub(crate) non_negative: bool,
@@ -72,7 +74,7 @@ impl ForecastOperator {
 
     /// A series on its calendar.
     fn regular(&self, series: &Series) -> Result<Regular, Unforecastable> {
-        regularise(&series.times, &series.values, self.frequency, series.until)
+        regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)
     }
 
     /// The forecast of a series by its own model, or by a kept one.
@@ -124,7 +126,12 @@ impl ForecastOperator {
         };
         let mut remarks: Vec<String> = made.detail.iter().map(ToString::to_string).collect();
         if regular.gaps_filled > 0 {
-            remarks.push(format!("{} of {history} steps without a row count as zero", regular.gaps_filled));
+            let means = if self.gaps == Gaps::Interpolate { "are interpolated" } else { "count as zero" };
+            remarks.push(format!("{} of {history} steps without a row {means}", regular.gaps_filled));
+        }
+        if !regular.stock_outs.is_empty() {
+            let steps: usize = regular.stock_outs.iter().map(ExactSizeIterator::len).sum();
+            remarks.push(format!("{steps} of them in stock-outs, not learned as zero demand"));
         }
         if regular.partial_dropped {
             remarks.push("the unfinished last step is forecast, not read".to_string());
@@ -180,6 +187,9 @@ impl ForecastOperator {
             "model={model}, horizon={horizon}, frequency={frequency}, confidence_level={level}, \
              non_negative={non_negative}"
         );
+        if self.gaps != Gaps::default() {
+            text += &format!(", gap_fill={}", self.gaps.name());
+        }
         if !self.known.is_empty() {
             text += &format!(", future=[{}]", self.known.join(", "));
         }
@@ -305,7 +315,8 @@ mod tests {
                 values: vec![vec![9.0, 2.0, 3.0, f64::NAN, 4.0]],
             }),
         };
-        let regular = regularise(&series.times, &series.values, Some(Frequency::Weekly), None).unwrap();
+        let weekly = Some(Frequency::Weekly);
+        let regular = regularise_with(&series.times, &series.values, weekly, None, Gaps::Zero).unwrap();
         let found = known(&series, &regular, 2);
         assert_eq!((found.len(), found[0].len(), found[0][0]), (1, 4, 3.0));
         assert!(found[0][1].is_nan());

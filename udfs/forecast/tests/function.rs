@@ -196,7 +196,7 @@ async fn faults_list_what_is_valid() {
         ),
         ("frequency => 'dayly'", "unknown frequency 'dayly'; valid: auto, hourly, daily, weekly"),
         ("frequency => 'hourly'", "frequency hourly needs timestamps, the series has dates (Date32)"),
-        ("gap_fill => 'none'", "unknown gap_fill 'none'; valid: zero"),
+        ("gap_fill => 'none'", "unknown gap_fill 'none'; valid: auto, zero, interpolate"),
         ("seed => 'x'", "seed takes a whole number, not 'x'"),
         ("sead => 7", "unknown argument 'sead'; valid: series, horizon, confidence_level"),
         ("holiday_region => 'IN-KL'", "unknown holiday_region 'IN-KL'; valid: IN-TN, none"),
@@ -213,7 +213,7 @@ async fn the_signature_reads_as_sql_and_its_example_runs() {
     let expected = "forecast(series, horizon => 14, confidence_level => 0.95, data_col, timestamp_col, id_cols, \
                     frequency => 'auto', model => 'auto', holiday_region => 'IN-TN', future, non_negative => true, \
                     reconcile => 'none', reconcile_method => 'mint_shrink', \
-                    gap_fill => 'zero', as_of, seed => 0)";
+                    gap_fill => 'auto', as_of, seed => 0)";
     assert_eq!(signature.to_string(), expected);
     assert_eq!(rows(signature.example).await.num_rows(), 28);
 }

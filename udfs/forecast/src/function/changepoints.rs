@@ -9,10 +9,11 @@ use smartsneaks_table_function::{
     Argument, ArgumentError, Call, Kind, Operator, Series, SeriesOperator, Signature, TableFunction,
 };
 
-use super::{FREQUENCY, GAP_FILL, frequency, timestamps};
-use crate::calendar::{Regular, regularise};
+use super::{FREQUENCY, GAP_FILL, frequency, gaps, timestamps};
+use crate::calendar::Regular;
 use crate::changepoint::{Change, Segment, changepoints};
 use crate::frequency::Frequency;
+use crate::gaps::{Gaps, regularise_with};
 use crate::unforecastable::Unforecastable;
 
 const SIGNATURE: Signature = Signature {
@@ -88,7 +89,14 @@ impl TableFunction for DetectChangepoints {
             return Err(arguments.error("penalty", format!("penalty must be above 0, not {penalty}")));
         }
         let (frequency, time) = (frequency(arguments, &call.time)?, call.time.clone());
-        Ok(Operator::Series(Arc::new(ChangepointOperator { change, shortest, penalty, frequency, time })))
+        Ok(Operator::Series(Arc::new(ChangepointOperator {
+            change,
+            shortest,
+            penalty,
+            frequency,
+            gaps: gaps(arguments)?,
+            time,
+        })))
     }
 }
 
@@ -98,12 +106,14 @@ struct ChangepointOperator {
     shortest: usize,
     penalty: f64,
     frequency: Option<Frequency>,
+    gaps: Gaps,
     time: DataType,
 }
 
 impl ChangepointOperator {
     fn segments(&self, series: &Series) -> Result<(Vec<Segment>, Regular), Unforecastable> {
-        let regular = regularise(&series.times, &series.values, self.frequency, series.until)?;
+        let regular =
+            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
         Ok((changepoints(&regular.values, self.change, self.shortest, self.penalty), regular))
     }
 }

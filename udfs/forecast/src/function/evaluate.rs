@@ -10,12 +10,12 @@ use smartsneaks_table_function::{
 };
 
 use super::{
-    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HORIZON, NON_NEGATIVE, confidence_level, frequency, horizon,
+    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HORIZON, NON_NEGATIVE, confidence_level, frequency, gaps, horizon,
 };
-use crate::calendar::regularise;
 use crate::evaluate::{Evaluation, MAX_WINDOWS, evaluate};
 use crate::forecast::Request;
 use crate::frequency::Frequency;
+use crate::gaps::{Gaps, regularise_with};
 use crate::metric::Metrics;
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
@@ -124,6 +124,7 @@ impl TableFunction for EvaluateForecast {
             models,
             level: confidence_level(arguments)?,
             frequency: frequency(arguments, &call.time)?,
+            gaps: gaps(arguments)?,
             non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
         })))
     }
@@ -137,12 +138,14 @@ struct EvaluateOperator {
     models: Vec<Model>,
     level: f64,
     frequency: Option<Frequency>,
+    gaps: Gaps,
     non_negative: bool,
 }
 
 impl EvaluateOperator {
     fn evaluate(&self, series: &Series) -> Result<Vec<Evaluation>, Unforecastable> {
-        let regular = regularise(&series.times, &series.values, self.frequency, series.until)?;
+        let regular =
+            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
         let request = Request {
             horizon: self.horizon,
             confidence_level: self.level,

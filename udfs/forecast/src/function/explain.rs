@@ -10,13 +10,13 @@ use smartsneaks_table_function::{
 };
 
 use super::{
-    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HORIZON, MODEL, NON_NEGATIVE, confidence_level, frequency,
+    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HORIZON, MODEL, NON_NEGATIVE, confidence_level, frequency, gaps,
     horizon, model, timestamps,
 };
-use crate::calendar::regularise;
 use crate::explain::{Component, Explanation, explain};
 use crate::forecast::Request;
 use crate::frequency::Frequency;
+use crate::gaps::{Gaps, regularise_with};
 use crate::model::Model;
 use crate::operator::covariates;
 use crate::unforecastable::Unforecastable;
@@ -75,6 +75,7 @@ impl TableFunction for ExplainForecast {
                 level: confidence_level(arguments)?,
                 model: model(arguments)?,
                 frequency: frequency(arguments, &call.time)?,
+                gaps: gaps(arguments)?,
                 non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
                 time: call.time.clone(),
             }),
@@ -110,6 +111,7 @@ struct ExplainOperator {
     level: f64,
     model: Model,
     frequency: Option<Frequency>,
+    gaps: Gaps,
     non_negative: bool,
     time: DataType,
 }
@@ -117,7 +119,8 @@ struct ExplainOperator {
 impl ExplainOperator {
     /// The explanation, the times of its steps in microseconds, and their distance.
     fn explain(&self, series: &Series) -> Result<(Explanation, Vec<Option<i64>>, Frequency), Unforecastable> {
-        let regular = regularise(&series.times, &series.values, self.frequency, series.until)?;
+        let regular =
+            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
         let request = Request {
             horizon: self.horizon,
             confidence_level: self.level,

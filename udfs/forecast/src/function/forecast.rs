@@ -9,7 +9,7 @@ use smartsneaks_table_function::{
 
 use super::{
     CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, RECONCILE,
-    RECONCILE_METHOD, SEED, confidence_level, frequency, holiday_region, horizon, model,
+    RECONCILE_METHOD, SEED, confidence_level, frequency, gaps, holiday_region, horizon, model,
 };
 use crate::model::Model;
 use crate::operator::{ForecastOperator, ForecastTrainer, Kept, Levels, StoredForecast};
@@ -111,6 +111,7 @@ fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
         model: if kept.is_some() { Model::Auto } else { model(arguments).map_err(hint)? },
         kept,
         frequency: frequency(arguments, &call.time)?,
+        gaps: gaps(arguments)?,
         holiday_region: holiday_region(arguments)?,
         non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
         seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),

@@ -9,9 +9,9 @@ use smartsneaks_table_function::{
     Argument, ArgumentError, Call, Operator, Series, SeriesOperator, Signature, TableFunction,
 };
 
-use super::{FREQUENCY, GAP_FILL, frequency};
-use crate::calendar::regularise;
+use super::{FREQUENCY, GAP_FILL, frequency, gaps};
 use crate::frequency::Frequency;
+use crate::gaps::{Gaps, regularise_with};
 use crate::seasonality::{Season, seasonality};
 use crate::unforecastable::Unforecastable;
 
@@ -54,13 +54,14 @@ impl TableFunction for SeasonalityFunction {
 
     fn operator(&self, call: &Call) -> Result<Operator, ArgumentError> {
         let frequency = frequency(&call.arguments, &call.time)?;
-        Ok(Operator::Series(Arc::new(SeasonalityOperator { frequency })))
+        Ok(Operator::Series(Arc::new(SeasonalityOperator { frequency, gaps: gaps(&call.arguments)? })))
     }
 }
 
 #[derive(Debug)]
 struct SeasonalityOperator {
     frequency: Option<Frequency>,
+    gaps: Gaps,
 }
 
 /// The cycles of a series, the strength of its trend, and its step.
@@ -68,7 +69,8 @@ type Found = (Vec<Season>, f64, Frequency);
 
 impl SeasonalityOperator {
     fn find(&self, series: &Series) -> Result<Found, Unforecastable> {
-        let regular = regularise(&series.times, &series.values, self.frequency, series.until)?;
+        let regular =
+            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
         let mut found = seasonality(&regular.values, &[]);
         // A peak that chance explains is no cycle, however well it can be fitted.
         found.seasons.retain(|season| season.significant);
