@@ -6,6 +6,7 @@
 mod cast;
 pub(super) mod catalog;
 mod columns;
+mod distinct;
 mod subquery;
 
 use std::ops::ControlFlow;
@@ -91,6 +92,7 @@ impl VisitorMut for Everywhere {
             }
             _ => {}
         }
+        distinct::mend(expr);
         ControlFlow::Continue(())
     }
 }
