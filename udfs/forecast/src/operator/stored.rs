@@ -209,9 +209,9 @@ impl Trainer for ForecastTrainer {
             return self.judge(kept, panel, &regular, workers);
         }
         let Some(learned) = operator.learn(panel, &regular, workers)? else {
-            let found = regular.iter().find_map(|regular| match regular {
-                Ok(regular) => Some(format!("these are {}", regular.frequency().name())),
-                Err(reason) => Some(reason.to_string()),
+            let found = regular.first().map(|regular| match regular {
+                Ok(regular) => format!("these are {}", regular.frequency().name()),
+                Err(reason) => reason.to_string(),
             });
             let found = found.unwrap_or_else(|| "there is none".to_owned());
             return Ok(Err(format!("a model is learned from daily series; {found}")));

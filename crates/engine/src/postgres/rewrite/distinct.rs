@@ -8,42 +8,21 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
 /// Gives an expression whose parts were mended its right shape.
 pub(super) fn mend(expr: &mut Expr) {
-    let broken = match expr {
-        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => looser(right),
-        Expr::BinaryOp { op: BinaryOperator::And, right, .. } => {
-            matches!(right.as_ref(), Expr::BinaryOp { op: BinaryOperator::Or, .. })
+    let side = match expr {
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) if looser(right) => right,
+        Expr::BinaryOp { op: BinaryOperator::And, right, .. }
+            if matches!(right.as_ref(), Expr::BinaryOp { op: BinaryOperator::Or, .. }) =>
+        {
+            right
         }
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } => looser(expr),
-        _ => false,
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } if looser(expr) => expr,
+        _ => return,
     };
-    if !broken {
-        return;
-    }
-    let (rebuild, right): (Box<dyn FnOnce(Box<Expr>) -> Expr>, Box<Expr>) =
-        match std::mem::replace(expr, super::null()) {
-            Expr::IsDistinctFrom(left, right) => {
-                (Box::new(move |right| Expr::IsDistinctFrom(left, right)), right)
-            }
-            Expr::IsNotDistinctFrom(left, right) => {
-                (Box::new(move |right| Expr::IsNotDistinctFrom(left, right)), right)
-            }
-            Expr::BinaryOp { left, op, right } => {
-                (Box::new(move |right| Expr::BinaryOp { left, op, right }), right)
-            }
-            Expr::UnaryOp { op, expr } => (Box::new(move |expr| Expr::UnaryOp { op, expr }), expr),
-            other => {
-                *expr = other;
-                return;
-            }
-        };
-    *expr = match *right {
-        Expr::BinaryOp { left, op, right } => {
-            let mut inner = rebuild(left);
-            mend(&mut inner);
-            Expr::BinaryOp { left: Box::new(inner), op, right }
-        }
-        other => rebuild(Box::new(other)),
-    };
+    let Expr::BinaryOp { left, op, right } = std::mem::replace(side.as_mut(), super::null()) else { return };
+    *side = left;
+    let mut inner = std::mem::replace(expr, super::null());
+    mend(&mut inner);
+    *expr = Expr::BinaryOp { left: Box::new(inner), op, right };
 }
 
 /// AND or OR without parentheses.
