@@ -55,8 +55,11 @@ pub struct Registered {
 /// Models by what named them, those asked for last.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    held: Mutex<VecDeque<(Key, Arc<StoredModel>)>>,
+    held: Mutex<VecDeque<(Key, Found)>>,
 }
+
+/// None where there is no such model.
+type Found = Option<Arc<StoredModel>>;
 
 /// What was asked for, and the registry that was asked: a table and its version.
 type Key = (String, String, u64);
@@ -69,58 +72,58 @@ impl Cache {
         version: &Version,
         state: &SessionState,
         text: &str,
-    ) -> Result<Option<Arc<StoredModel>>, Error> {
+    ) -> Result<Found, Error> {
         let Some(registry) = version.tables.get(MODELS) else { return Ok(None) };
         let key = (text.to_owned(), registry.uri.clone(), registry.delta_version);
-        if let Some((_, model)) = self.lock().iter().find(|(held, _)| *held == key) {
-            return Ok(Some(Arc::clone(model)));
+        if let Some((_, found)) = self.lock().iter().find(|(held, _)| *held == key) {
+            return Ok(found.clone());
         }
-        let (name, number) = match text.rsplit_once('@') {
-            Some((name, number)) => match number.parse::<i64>() {
-                Ok(number) => (name, Some(number)),
-                Err(_) => return Ok(None),
-            },
-            None => (text, None),
-        };
-        let of = |number: Option<i64>| {
-            let named = col("name").eq(lit(name));
-            number.map_or(named.clone(), |number| named.and(col("version").eq(lit(number))))
-        };
-        let rows = rows(lake, version, state, MODELS, of(number)).await?;
-        let Some((number, function, trained)) = rows
-            .iter()
-            .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)))
-            .map(|(batch, row)| {
-                let number =
-                    |column: &str| Some(integers(batch, column)?.as_primitive::<Int64Type>().value(row));
-                Some((number("version")?, text_at(batch, "function", row)?, number("warehouse_version")?))
-            })
-            .max()
-            .flatten()
-        else {
-            return Ok(None);
-        };
-        let states = self::rows(lake, version, state, STATES, of(Some(number))).await?;
-        let bytes = states.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| {
-            let states = cast(batch.column_by_name("state")?, &DataType::Binary).ok()?;
-            Some(Arc::<[u8]>::from(states.as_binary::<i32>().value(0)))
-        });
-        let bytes = bytes.ok_or_else(|| {
-            Error::new(
-                Kind::DataCorrupted,
-                format!("{STATES} has no state of version {number} of model {name}"),
-            )
-        })?;
-        let model = Arc::new(StoredModel::new((name.to_owned(), number), function, trained, bytes));
+        let found = read(lake, version, state, text).await?;
         let mut held = self.lock();
-        held.push_front((key, Arc::clone(&model)));
+        held.push_front((key, found.clone()));
         held.truncate(HELD);
-        Ok(Some(model))
+        Ok(found)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Arc<StoredModel>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Found)>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn read(lake: &Lake, version: &Version, state: &SessionState, text: &str) -> Result<Found, Error> {
+    let (name, number) = match text.rsplit_once('@') {
+        Some((name, number)) => match number.parse::<i64>() {
+            Ok(number) => (name, Some(number)),
+            Err(_) => return Ok(None),
+        },
+        None => (text, None),
+    };
+    let of = |number: Option<i64>| {
+        let named = col("name").eq(lit(name));
+        number.map_or(named.clone(), |number| named.and(col("version").eq(lit(number))))
+    };
+    let rows = rows(lake, version, state, MODELS, of(number)).await?;
+    let Some((number, function, trained)) = rows
+        .iter()
+        .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)))
+        .map(|(batch, row)| {
+            let number = |column: &str| Some(integers(batch, column)?.as_primitive::<Int64Type>().value(row));
+            Some((number("version")?, text_at(batch, "function", row)?, number("warehouse_version")?))
+        })
+        .max()
+        .flatten()
+    else {
+        return Ok(None);
+    };
+    let states = self::rows(lake, version, state, STATES, of(Some(number))).await?;
+    let bytes = states.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| {
+        let states = cast(batch.column_by_name("state")?, &DataType::Binary).ok()?;
+        Some(Arc::<[u8]>::from(states.as_binary::<i32>().value(0)))
+    });
+    let bytes = bytes.ok_or_else(|| {
+        Error::new(Kind::DataCorrupted, format!("{STATES} has no state of version {number} of model {name}"))
+    })?;
+    Ok(Some(Arc::new(StoredModel::new((name.to_owned(), number), function, trained, bytes))))
 }
 
 /// The versions of model `name` that `version` has, by their numbers.
