@@ -117,6 +117,9 @@ pub fn summary(report: &ModelReport) -> String {
     if *kind == "view" {
         return format!("{name}: view");
     }
+    if *kind == "learned" {
+        return format!("{name}: learned model, {seconds:.1} s");
+    }
     let mut notes = Vec::new();
     if *quarantined > 0 {
         notes.push(format!("{} quarantined", grouped(*quarantined)));
@@ -151,6 +154,8 @@ mod tests {
             summary(&report),
             "public.fact_sales: 99,123 rows in 0.4 s (12 quarantined, 3 duplicates dropped)"
         );
+        report = ModelReport { kind: "learned", ..report };
+        assert!(summary(&report).starts_with("public.fact_sales: learned model, "), "{}", summary(&report));
         report = ModelReport { kind: "view", ..report };
         assert_eq!(summary(&report), "public.fact_sales: view");
     }
