@@ -10,6 +10,8 @@ use smartsneaks_etl::{Report, Selection, progress::Silent};
 use smartsneaks_generate::Options;
 use smartsneaks_tests::{demo, repository};
 
+use crate::truth::copy;
+
 const CREATE: &str = "CREATE MODEL demand AS SELECT * FROM forecast('*')";
 const VALUES: &str = "forecast_timestamp, forecast_value, lower_bound, upper_bound";
 
@@ -225,19 +227,6 @@ fn declare(dir: &Path, header: &str, horizon: usize) {
         "SELECT * FROM forecast(TABLE sku_city_daily, id_cols => ARRAY['sku'], horizon => {horizon})"
     );
     std::fs::write(dir.join("sql/ml/demand.sql"), format!("/*---\n{header}\n---*/\n{query};\n")).unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 async fn run(engine: &Arc<Engine>, project: &Project) -> Report {

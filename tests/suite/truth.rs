@@ -69,7 +69,8 @@ async fn other_seeds_equal_their_truth() {
     }
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+/// A folder with all that is in it.
+pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -147,7 +147,9 @@ fn model_statement(parser: &mut Parser<'_>, source: &str) -> Result<Option<Model
     if !(create || drop) || !word(&first(words), "model") {
         return Ok(None);
     }
-    (0..=words).for_each(|_| drop_token(parser));
+    for _ in 0..=words {
+        parser.next_token();
+    }
     let if_exists = drop && parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
     let name = parser.parse_identifier()?;
     let name = if name.quote_style.is_some() { name.value } else { name.value.to_lowercase() };
@@ -157,10 +159,6 @@ fn model_statement(parser: &mut Parser<'_>, source: &str) -> Result<Option<Model
     parser.expect_keyword(Keyword::AS)?;
     let query = offset(source, parser.peek_token_ref().span.start);
     Ok(Some(ModelStatement::Create { name, replace, query }))
-}
-
-fn drop_token(parser: &mut Parser<'_>) {
-    parser.next_token();
 }
 
 /// CREATE EXTERNAL TABLE has as many forms as there are engines; whatever its form, it would read the server's files.
