@@ -141,7 +141,7 @@ impl Value {
             return None;
         }
         match kind {
-            Kind::Text | Kind::Series | Kind::Relation => text(literal).map(Value::Text),
+            Kind::Text | Kind::Series | Kind::Relation | Kind::Items => text(literal).map(Value::Text),
             Kind::Count => match integer(literal) {
                 Some(count) => Some(Value::Text(count.to_string())),
                 None => text(literal).map(Value::Text),
@@ -228,7 +228,7 @@ fn describe(literal: &ScalarValue) -> String {
 /// The type that a bare `$1` gets as an argument of `kind`; `time` is the type of the series' time column.
 pub(crate) fn parameter_type(kind: Kind, time: &DataType) -> DataType {
     match kind {
-        Kind::Text | Kind::Count | Kind::Series | Kind::Relation => DataType::Utf8,
+        Kind::Text | Kind::Count | Kind::Series | Kind::Relation | Kind::Items => DataType::Utf8,
         Kind::Integer => DataType::Int64,
         Kind::Float => DataType::Float64,
         Kind::Boolean => DataType::Boolean,

@@ -14,7 +14,7 @@
 //!    [`PanelOperator`].
 //!
 //! A function over plain rows ([`RelationFunction`]: clusters, key drivers) goes the same way without series: its
-//! columns are bound at 3, and at 4 a [`RelationExec`] hands it all rows at once.
+//! columns are bound at 3, and at 4 a [`RelationExec`] hands it all rows at once, or a [`StreamExec`] as they come.
 //!
 //! # What an engine calls
 //!
@@ -74,7 +74,10 @@ pub use function::{
 };
 pub use known::Known;
 pub use parallel::{Run, for_each, in_order};
-pub use relation::{Binding, RelationCall, RelationExec, RelationFunction, RelationOperator};
+pub use relation::{
+    Binding, RelationCall, RelationExec, RelationFunction, RelationOperator, RelationWork, StreamExec,
+    StreamOperator,
+};
 pub use series::{MAX_POINTS, Series};
 pub use signature::{Argument, Kind, Signature};
 pub use sql_function::{SqlArgument, SqlFunction};

@@ -1,8 +1,10 @@
-//! Functions over the rows of a relation, all of them at once: clusters, outliers among features, key drivers.
+//! Functions over the rows of a relation: all of them at once (clusters, outliers among features, key drivers), or as they
+//! come (photos).
 
 mod exec;
 mod node;
 mod plan;
+mod stream;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, SchemaRef};
 use datafusion::error::Result;
+use datafusion::execution::SendableRecordBatchStream;
 
 use crate::argument::Arguments;
 use crate::error::{ArgumentError, nearest};
@@ -19,10 +22,12 @@ use crate::workers::Workers;
 pub use exec::RelationExec;
 pub(crate) use node::RelationNode;
 pub(crate) use plan::plan;
+pub use stream::StreamExec;
 
-/// A function over a relation: all its rows in, rows out.
+/// A function over a relation: rows in, rows out.
 pub trait RelationFunction: Debug + Send + Sync {
-    /// Name, arguments and documentation. The first argument is the relation (`Kind::Relation`).
+    /// Name, arguments and documentation. The first argument is the relation (`Kind::Relation`), or values that stand for
+    /// one (`Kind::Items`): a relation of one column, named as the argument.
     fn signature(&self) -> &'static Signature;
 
     /// Whether a call with these arguments (names, in lower case) is for this function; of several functions with one
@@ -38,11 +43,37 @@ pub trait RelationFunction: Debug + Send + Sync {
 
     /// Checks the arguments and makes the operator that runs. Called when the statement is planned, with the arguments
     /// that are known by then, and again when all are.
-    fn operator(
-        &self,
-        call: &RelationCall,
-        binding: &Binding,
-    ) -> Result<Arc<dyn RelationOperator>, ArgumentError>;
+    fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError>;
+}
+
+/// How the rows of a call are worked on.
+#[derive(Debug, Clone)]
+pub enum RelationWork {
+    /// All at once, where each may change the others' results: memory for all of them.
+    Whole(Arc<dyn RelationOperator>),
+    /// As they come: memory for some of them, and the first results at once.
+    Stream(Arc<dyn StreamOperator>),
+}
+
+impl RelationWork {
+    /// What changes its behaviour, for EXPLAIN.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            RelationWork::Whole(operator) => operator.describe(),
+            RelationWork::Stream(operator) => operator.describe(),
+        }
+    }
+}
+
+/// The work on rows as they come.
+pub trait StreamOperator: Debug + Send + Sync {
+    /// What changes its behaviour, for EXPLAIN.
+    fn describe(&self) -> String;
+
+    /// The columns of [`Binding::output`] from those of [`Binding::input`], in the order of the rows. Called on the threads
+    /// that drive streams: what takes long goes to threads of its own, under [`Workers::enter`]. A stream that is dropped
+    /// stops the workers.
+    fn stream(&self, rows: SendableRecordBatchStream, workers: Workers) -> Result<SendableRecordBatchStream>;
 }
 
 /// The work on a whole relation.

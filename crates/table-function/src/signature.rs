@@ -37,6 +37,8 @@ pub enum Kind {
     Series,
     /// `TABLE name` or a sub-query.
     Relation,
+    /// A text, bytes, an array of them, `TABLE name` or a sub-query.
+    Items,
     /// Text.
     Text,
     /// A whole number (i64).
@@ -58,6 +60,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Series => "a key, an array of keys, '*', TABLE name or a sub-query in parentheses",
             Kind::Relation => "TABLE name or a sub-query in parentheses",
+            Kind::Items => "a text, bytes, an array of them, TABLE name or a sub-query in parentheses",
             Kind::Text => "text",
             Kind::Integer => "a whole number",
             Kind::Count => "a whole number or 'auto'",

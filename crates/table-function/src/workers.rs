@@ -105,7 +105,7 @@ impl Workers {
     }
 
     /// Does all of a statement's work on the threads: what it then maps is handed over without waking any of them.
-    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match self.pool() {
             Some(pool) => pool.install(work),
             None => work(),

@@ -10,7 +10,7 @@ use datafusion::common::cast::{as_boolean_array, as_float64_array, as_string_arr
 use datafusion::error::{DataFusionError, Result};
 use smartsneaks_table_function::{
     Argument, ArgumentError, Binding, Function, Kind, RelationCall, RelationFunction, RelationOperator,
-    Signature, Workers,
+    RelationWork, Signature, Workers,
 };
 
 use crate::insight::{Insight, RatioFigures};
@@ -216,11 +216,7 @@ impl RelationFunction for KeyDrivers {
         Ok(Binding { input: chosen.input(), output })
     }
 
-    fn operator(
-        &self,
-        call: &RelationCall,
-        binding: &Binding,
-    ) -> Result<Arc<dyn RelationOperator>, ArgumentError> {
+    fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
         let arguments = &call.arguments;
         let top_k = arguments.integer("top_k").unwrap_or_default();
         let Some(top_k) = usize::try_from(top_k).ok().filter(|top_k| *top_k > 0) else {
@@ -251,13 +247,13 @@ impl RelationFunction for KeyDrivers {
             None => call.field(chosen.metric).name().clone(),
         };
         let schema = Arc::new(Schema::new(binding.output.clone()));
-        Ok(Arc::new(KeyDriversOperator {
+        Ok(RelationWork::Whole(Arc::new(KeyDriversOperator {
             options,
             names,
             metric,
             ratio: chosen.denominator.is_some(),
             schema,
-        }))
+        })))
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::{Binding, RelationCall, RelationExec, RelationFunction, RelationOperator};
+use super::{Binding, RelationCall, RelationExec, RelationFunction, RelationWork, StreamExec};
 use crate::argument::constant;
 use crate::error::ArgumentError;
 use crate::node::Pending;
@@ -30,7 +30,7 @@ pub(crate) struct RelationNode {
 
 impl RelationNode {
     /// The operator with the arguments that are known; with `complete`, all have to be.
-    pub(crate) fn operator(&self, complete: bool) -> Result<Arc<dyn RelationOperator>> {
+    pub(crate) fn operator(&self, complete: bool) -> Result<RelationWork> {
         let mut call = self.call.clone();
         for Pending { argument, expr, span } in &self.pending {
             match constant(expr) {
@@ -51,7 +51,15 @@ impl RelationNode {
     pub(crate) fn physical(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::new(self.schema.as_arrow().clone());
         let (name, source) = (self.function.signature().name, self.call.label.clone());
-        Ok(Arc::new(RelationExec::new(name, self.operator(true)?, source, schema, Arc::clone(input))))
+        let input = Arc::clone(input);
+        Ok(match self.operator(true)? {
+            RelationWork::Whole(operator) => {
+                Arc::new(RelationExec::new(name, operator, source, schema, input))
+            }
+            RelationWork::Stream(operator) => {
+                Arc::new(StreamExec::new(name, operator, source, schema, input))
+            }
+        })
     }
 
     /// What makes two nodes equal, beside the input.

@@ -6,13 +6,13 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, Spanned, TableFactor};
 
 use super::{RelationCall, RelationFunction, RelationNode};
 use crate::argument::{constant, parameter_type, type_placeholders};
 use crate::error::ArgumentError;
-use crate::given::{Given, decides_columns};
+use crate::given::{Given, Written, decides_columns};
 use crate::node::Pending;
 use crate::signature::Kind;
 
@@ -29,7 +29,7 @@ pub(crate) fn plan(
     let mut pending = Vec::new();
     for written in given.written() {
         let Some(argument) = given.signature().argument(&written.name) else { continue };
-        if argument.kind == Kind::Relation || decides_columns(argument) {
+        if matches!(argument.kind, Kind::Relation | Kind::Items) || decides_columns(argument) {
             continue;
         }
         let expr = given.expr(written, context)?;
@@ -71,6 +71,9 @@ fn relation(given: &Given, context: &mut dyn RelationPlannerContext) -> Result<(
     let Some(written) = given.find(first.name) else {
         return Err(fault(format!("the first argument is missing: {}", first.kind)).with_hint(hint).into());
     };
+    if first.kind == Kind::Items && !matches!(written.value, SqlExpr::Subquery(_)) {
+        return items(given, written, context);
+    }
     let SqlExpr::Subquery(query) = &written.value else {
         let span = Some(written.value.span());
         let message = format!("{} takes {}, not {}", first.name, first.kind, written.value);
@@ -96,4 +99,35 @@ fn relation(given: &Given, context: &mut dyn RelationPlannerContext) -> Result<(
             .into());
     }
     Ok((label, plan))
+}
+
+/// Plans values that stand for a relation: one row each, in a column that is called as the argument.
+fn items(
+    given: &Given,
+    written: &Written,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<(String, LogicalPlan)> {
+    let Written { name, value, span } = written;
+    let (values, label) = match value {
+        SqlExpr::Array(array) => (array.elem.as_slice(), "the array"),
+        value => (std::slice::from_ref(value), "the value"),
+    };
+    if values.is_empty() {
+        return Err(given.fault(format!("{name} is an empty array")).with_span(*span).into());
+    }
+    let mut rows = Vec::with_capacity(values.len());
+    for value in values {
+        let expr = given.value(name, value, *span, context)?;
+        let expr = type_placeholders(expr, &parameter_type(Kind::Items, &DataType::Date32))?;
+        let found = expr.get_type(&DFSchema::empty())?;
+        if !(found.is_string() || found.is_binary()) {
+            let message = format!("{name} takes {}, not {value} ({found})", Kind::Items);
+            return Err(given.fault(message).with_span(*span).into());
+        }
+        rows.push(vec![expr]);
+    }
+    let plan = LogicalPlanBuilder::values(rows)?;
+    let columns = plan.schema().columns().into_iter().map(|column| Expr::Column(column).alias(name.as_str()));
+    let columns = columns.collect::<Vec<_>>();
+    Ok((label.to_owned(), plan.project(columns)?.build()?))
 }

@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::cast::as_float64_array;
 use datafusion::error::{DataFusionError, Result};
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Binding, Kind, RelationCall, RelationFunction, RelationOperator, Signature,
-    Workers,
+    Argument, ArgumentError, Binding, Kind, RelationCall, RelationFunction, RelationOperator, RelationWork,
+    Signature, Workers,
 };
 
 use super::{CONTAMINATION, SEED, THRESHOLD, cutoff, forest};
@@ -96,19 +96,15 @@ impl RelationFunction for DetectRows {
         Ok(Binding { input: carried.into_iter().chain(features).collect(), output })
     }
 
-    fn operator(
-        &self,
-        call: &RelationCall,
-        binding: &Binding,
-    ) -> Result<Arc<dyn RelationOperator>, ArgumentError> {
+    fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
         let names = chosen(call)?.1.into_iter().map(|at| call.field(at).name().clone()).collect();
         let schema = Arc::new(Schema::new(binding.output.clone()));
-        Ok(Arc::new(RowsOperator {
+        Ok(RelationWork::Whole(Arc::new(RowsOperator {
             names,
             cutoff: cutoff(&call.arguments)?,
             options: forest(&call.arguments),
             schema,
-        }))
+        })))
     }
 }
 

@@ -6,7 +6,8 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray,
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Binding, RelationCall, RelationFunction, RelationOperator, Signature, Workers,
+    Argument, ArgumentError, Binding, RelationCall, RelationFunction, RelationOperator, RelationWork,
+    Signature, Workers,
 };
 
 use super::{
@@ -46,14 +47,14 @@ impl RelationFunction for ClusterFunction {
         Chosen::of(call)?.bind(call, true, output)
     }
 
-    fn operator(
-        &self,
-        call: &RelationCall,
-        binding: &Binding,
-    ) -> Result<Arc<dyn RelationOperator>, ArgumentError> {
+    fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
         let features = Chosen::of(call)?.names(call);
         let schema = Arc::new(Schema::new(binding.output.clone()));
-        Ok(Arc::new(ClusterOperator { request: request(&call.arguments)?, features, schema }))
+        Ok(RelationWork::Whole(Arc::new(ClusterOperator {
+            request: request(&call.arguments)?,
+            features,
+            schema,
+        })))
     }
 }
 

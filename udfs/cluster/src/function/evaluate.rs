@@ -6,8 +6,8 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Binding, Kind, RelationCall, RelationFunction, RelationOperator, Signature,
-    Workers,
+    Argument, ArgumentError, Binding, Kind, RelationCall, RelationFunction, RelationOperator, RelationWork,
+    Signature, Workers,
 };
 
 use super::{
@@ -69,11 +69,7 @@ impl RelationFunction for ClusterEvaluate {
         Chosen::of(call)?.bind(call, false, output)
     }
 
-    fn operator(
-        &self,
-        call: &RelationCall,
-        binding: &Binding,
-    ) -> Result<Arc<dyn RelationOperator>, ArgumentError> {
+    fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
         let bound = |name: &str| {
             let found = call.arguments.integer(name).unwrap_or_default();
             usize::try_from(found).ok().filter(|k| (2..=MOST_CLUSTERS).contains(k)).ok_or_else(|| {
@@ -90,7 +86,7 @@ impl RelationFunction for ClusterEvaluate {
         let request = request(&call.arguments)?;
         let features = Chosen::of(call)?.names(call);
         let schema = Arc::new(Schema::new(binding.output.clone()));
-        Ok(Arc::new(EvaluateOperator { least, most, request, features, schema }))
+        Ok(RelationWork::Whole(Arc::new(EvaluateOperator { least, most, request, features, schema })))
     }
 }
 

@@ -6,7 +6,8 @@ use arrow::array::{Float64Array, Int32Array, Int64Array, RecordBatch, StringArra
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Binding, RelationCall, RelationFunction, RelationOperator, Signature, Workers,
+    Argument, ArgumentError, Binding, RelationCall, RelationFunction, RelationOperator, RelationWork,
+    Signature, Workers,
 };
 
 use super::{
@@ -52,14 +53,14 @@ impl RelationFunction for ClusterProfile {
         Chosen::of(call)?.bind(call, false, output)
     }
 
-    fn operator(
-        &self,
-        call: &RelationCall,
-        binding: &Binding,
-    ) -> Result<Arc<dyn RelationOperator>, ArgumentError> {
+    fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
         let features = Chosen::of(call)?.names(call);
         let schema = Arc::new(Schema::new(binding.output.clone()));
-        Ok(Arc::new(ProfileOperator { request: request(&call.arguments)?, features, schema }))
+        Ok(RelationWork::Whole(Arc::new(ProfileOperator {
+            request: request(&call.arguments)?,
+            features,
+            schema,
+        })))
     }
 }
 
