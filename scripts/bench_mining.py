@@ -1,4 +1,4 @@
-"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm|retail|nab|kmeans …]. See scripts/bench-mining."""
+"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm|retail|truth|nab|kmeans …]. See scripts/bench-mining."""
 import io
 import json
 import resource
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 BINARY, DATA = sys.argv[1], Path(sys.argv[2])
-WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm", "retail", "nab", "kmeans"]
+WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm", "retail", "truth", "nab", "kmeans"]
 HORIZON = 28
 
 
@@ -213,18 +213,23 @@ PROMOTED = """(SELECT p.sku, d.date, max(m.discount) AS discount FROM staging.st
     JOIN dim_product AS p ON (m.brand IS NULL OR m.brand = p.brand) AND (m.category IS NULL OR m.category = p.category) GROUP BY 1, 2)"""
 
 
+def generated(root, orders, seed):
+    """A project over generated sales, its warehouse built."""
+    repository = Path(__file__).resolve().parent.parent
+    generate = [BINARY, "generate", "--orders", str(orders), "--days", "1096", "--seed", str(seed), "--out", root / "data/raw"]
+    subprocess.run(generate, check=True, capture_output=True)
+    for part in ("sql", "udfs/sql", "data/reference"):
+        shutil.copytree(repository / part, root / part)
+    shutil.copy(repository / "smartsneaks.toml", root)
+    subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
+    return root
+
+
 def retail():
     """Generated sales of another seed than the demo's, a million orders: 28 days held out, of Deepavali and at the end."""
     from statsforecast.models import AutoETS, AutoTheta, CrostonOptimized, SeasonalNaive
-    repository = Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        generate = [BINARY, "generate", "--orders", "1000000", "--days", "1096", "--seed", "20", "--out", root / "data/raw"]
-        subprocess.run(generate, check=True, capture_output=True)
-        for part in ("sql", "udfs/sql", "data/reference"):
-            shutil.copytree(repository / part, root / part)
-        shutil.copy(repository / "smartsneaks.toml", root)
-        subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
+        root = generated(Path(folder), 1_000_000, 20)
 
         def ask(sql):
             started = time.time()
@@ -270,6 +275,43 @@ def retail():
                       f"coverage {inside:.3f}, {wall:.1f} s wall")
 
 
+def truth():
+    """Generated sales: injected anomalies of 3 sigma or more that are found, and alarms that are none of the injected."""
+    for seed in (1, 20):
+        with tempfile.TemporaryDirectory() as folder:
+            root = generated(Path(folder), 100_000, seed)
+            injected = pd.read_csv(root / "data/raw/truth/anomalies.csv", parse_dates=["date"])
+
+            def ask(sql):
+                out = subprocess.run([BINARY, "sql", "--project", root, "-c", sql, "--format", "csv"], check=True, stdout=subprocess.PIPE)
+                return pd.read_csv(io.BytesIO(out.stdout))
+
+            days_off = set(pd.to_datetime(ask("SELECT date FROM dim_date WHERE is_holiday").date))
+            found, alarms, on_holidays = set(), [], 0
+            sigma = {}
+            for key in ("city", "sku"):
+                day = f"(SELECT {key}, date, sum(qty) AS qty FROM sku_city_daily WHERE qty > 0 GROUP BY {key}, date)"
+                sold = ask(f"SELECT {key}, date, sum(qty) AS qty FROM sku_city_daily WHERE qty > 0 GROUP BY {key}, date")
+                sold["date"] = pd.to_datetime(sold.date)
+                wide = sold.pivot_table(index="date", columns=key, values="qty").asfreq("D").fillna(0)
+                # How far a day stands out of the four weeks around it, in robust deviations but at least those of a count.
+                middle = wide.rolling(29, center=True, min_periods=8).median()
+                spread = 1.4826 * (wide - middle).abs().rolling(29, center=True, min_periods=8).median()
+                sigma[key] = (wide - middle).abs() / np.maximum(spread, np.sqrt(np.maximum(middle, 1)))
+                seen = ask(f"SELECT {key}, timestamp AS at FROM detect_anomalies({day}) WHERE is_anomaly")
+                for _, alarm in seen.iterrows():
+                    at = pd.Timestamp(alarm["at"])
+                    same = injected[(injected.date == at) & ((injected[key] == alarm[key]) | injected[key].isna())]
+                    alarms.append(len(same) > 0)
+                    found |= set(same.index)
+                    on_holidays += len(same) == 0 and at in days_off
+            strong = [i for i, a in injected.iterrows() if any(
+                pd.notna(a[k]) and a[k] in sigma[k] and a.date in sigma[k].index and sigma[k].loc[a.date, a[k]] >= 3 for k in sigma)]
+            hit = sum(i in found for i in strong)
+            print(f"Generated, seed {seed}: {hit} of {len(strong)} anomalies of 3 sigma or more found ({len(injected)} injected), "
+                  f"precision {np.mean(alarms):.2f} of {len(alarms)} alarms, {on_holidays} false ones on holidays")
+
+
 def nab():
     """Real series with labelled windows: windows found, and alarms outside any, a file, with the default arguments."""
     folder = DATA / "nab/realKnownCause"
@@ -313,6 +355,6 @@ def kmeans():
               f"wall {wall:.2f} s = {wall / took:.2f} times, CPU {cpu:.2f} s against {peer_cpu:.2f} s")
 
 
-RUN = {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm, "retail": retail, "nab": nab, "kmeans": kmeans}
+RUN = {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm, "retail": retail, "truth": truth, "nab": nab, "kmeans": kmeans}
 for name in WANTED:
     RUN[name]()

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
+use smartsneaks_authenticate_image::{ImageConfig, Images};
 use smartsneaks_engine::{Engine, SessionOptions};
 use smartsneaks_etl::model::Models;
 use smartsneaks_table_function::{Function, Kind, Signature};
@@ -25,6 +26,14 @@ fn families() -> Vec<Family> {
                 "detect_anomalies",
                 "detect_anomalies((SELECT date, orders FROM city_daily_metrics), feature_cols => ARRAY['orders'])",
             )],
+        ),
+        (
+            "authenticate-image",
+            smartsneaks_authenticate_image::functions(&Arc::new(Images::new(ImageConfig::default()))),
+            vec![
+                ("authenticate_image", "authenticate_image('data/photos/*.jpg')"),
+                ("authentication_findings", "authentication_findings('data/photos/*.jpg')"),
+            ],
         ),
         (
             "cluster",

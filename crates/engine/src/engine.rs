@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
+use smartsneaks_authenticate_image::{ImageConfig, Images};
 use smartsneaks_lake::Lake;
 use smartsneaks_table_function::{Function, Registry};
 
@@ -45,8 +46,9 @@ impl Engine {
         let lake = Lake::open(&settings.warehouse).await?;
         let runtime = runtime_env(&settings)?;
         lake.register(&runtime);
-        let functions = Arc::new(functions());
-        let template = template(&settings, runtime)?;
+        let images = Arc::new(Images::new(settings.images.clone()));
+        let functions = Arc::new(functions(&images));
+        let template = template(&settings, runtime, &images)?;
         let cpu = CpuRuntime::start(settings.threads)?;
         let (models, next_session) = (Cache::default(), AtomicI32::new(1));
         Ok(Arc::new(Self { settings, lake, functions, models, template, cpu, next_session }))
@@ -94,14 +96,15 @@ impl Engine {
 /// Whether the engine has a table function called `name`.
 #[must_use]
 pub fn built_in(name: &str) -> bool {
-    functions().get(name).is_some()
+    functions(&Arc::new(Images::new(ImageConfig::default()))).get(name).is_some()
 }
 
 /// The table functions that are built in.
-fn functions() -> Registry {
+fn functions(images: &Arc<Images>) -> Registry {
     let forecast = smartsneaks_forecast::functions().into_iter().map(Function::from);
     let functions = forecast
         .chain(smartsneaks_anomaly::functions())
+        .chain(smartsneaks_authenticate_image::functions(images))
         .chain(smartsneaks_cluster::functions())
         .chain(smartsneaks_insights::functions());
     Registry::new(functions)
@@ -126,7 +129,11 @@ fn runtime_env(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
     Ok(env)
 }
 
-fn template(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionState, Error> {
+fn template(
+    settings: &Settings,
+    runtime: Arc<RuntimeEnv>,
+    images: &Arc<Images>,
+) -> Result<SessionState, Error> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
         .with_create_default_catalog_and_schema(false)
@@ -139,12 +146,18 @@ fn template(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionStat
     // Doors write text as text; views of it would make each of them know two more types.
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(EnginePlanner))
         .build();
+    for function in smartsneaks_anomaly::window_functions() {
+        state.register_udwf(Arc::new(function))?;
+    }
+    for function in smartsneaks_authenticate_image::scalar_functions(images) {
+        state.register_udf(Arc::new(function))?;
+    }
     Ok(postgres::register(state)?)
 }
 

@@ -58,6 +58,7 @@ impl Project {
         }
         let mut settings = Settings::new(&given)?;
         settings.warehouse = absolute(&dir, &settings.warehouse);
+        settings.images = settings.images.under(&dir);
         Ok(Self { dir, settings, sources })
     }
 }
@@ -98,8 +99,17 @@ fn flatten(
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(truth) => truth.to_string(),
+            // A list is its texts with commas between, as a variable says it.
+            toml::Value::Array(values) => {
+                let texts = values.iter().map(|value| value.as_str().filter(|text| !text.contains(',')));
+                let Some(texts) = texts.collect::<Option<Vec<_>>>() else {
+                    let message = format!("{origin}: {name} must be a list of texts without commas");
+                    return Err(Error::new(Kind::Config, message));
+                };
+                texts.join(",")
+            }
             _ => {
-                let message = format!("{origin}: {name} must be a text or a number");
+                let message = format!("{origin}: {name} must be a text, a number or a list of texts");
                 return Err(Error::new(Kind::Config, message));
             }
         };

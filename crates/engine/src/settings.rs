@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use smartsneaks_authenticate_image::ImageConfig;
+
 use crate::error::{Error, Kind};
 use crate::nearest::nearest;
 
@@ -63,6 +65,34 @@ pub const KEYS: &[Key] = &[
         doc: "time a statement may take, such as 30s; 0 sets no limit; SET statement_timeout overrides it",
     },
     Key {
+        name: "images.allow",
+        default: "",
+        doc: "folders and URL prefixes that photos may be read from, such as listings, s3://bucket/photos or https://img.example.com/",
+    },
+    Key {
+        name: "images.allow_private_addresses",
+        default: "false",
+        doc: "whether a photo's URL may lead to an address of the own network",
+    },
+    Key {
+        name: "images.models",
+        default: "models",
+        doc: "the folder of the models that look at photos, relative to the project",
+    },
+    Key {
+        name: "images.gallery",
+        default: "",
+        doc: "the folder of reference photos, relative to the project, with a folder for each SKU",
+    },
+    Key { name: "images.max_bytes", default: "20MB", doc: "bytes that a photo's file may have" },
+    Key { name: "images.max_pixels", default: "50000000", doc: "pixels that a photo may have" },
+    Key { name: "images.timeout", default: "10s", doc: "time in which a photo must be there" },
+    Key {
+        name: "onnx.library",
+        default: "",
+        doc: "ONNX Runtime's shared library, relative to the project; empty takes ORT_DYLIB_PATH, without it models run on tract, which is built in",
+    },
+    Key {
         name: "mining.default_series",
         default: "",
         doc: "the table that a bare key means, as in forecast('SKU1'); its model declares a series",
@@ -96,6 +126,8 @@ pub struct Settings {
     pub statement_timeout: Option<Duration>,
     /// The table that a bare key means.
     pub default_series: Option<String>,
+    /// Photos and the models that look at them.
+    pub images: ImageConfig,
 }
 
 impl Settings {
@@ -142,6 +174,7 @@ impl Settings {
                 parse_duration,
             )?,
             default_series: (!default_series.is_empty()).then(|| default_series.to_owned()),
+            images: images(&read)?,
         })
     }
 
@@ -162,8 +195,28 @@ impl Settings {
             spill_limit: 20 << 30,
             statement_timeout: None,
             default_series: None,
+            images: ImageConfig::default(),
         }
     }
+}
+
+fn images(read: &Reader<'_>) -> Result<ImageConfig, Error> {
+    let path = |name: &str| Some(read.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let allow = read.text("images.allow").split(',').map(str::trim).filter(|place| !place.is_empty());
+    Ok(ImageConfig {
+        allow: allow.map(str::to_owned).collect(),
+        allow_private_addresses: read
+            .parse("images.allow_private_addresses", "true or false", |v| v.parse().ok())?,
+        models: PathBuf::from(read.text("images.models")),
+        gallery: path("images.gallery"),
+        max_bytes: read.parse("images.max_bytes", "a size such as 20MB", parse_bytes)?,
+        max_pixels: read.parse("images.max_pixels", "a whole number above 0", |v| {
+            v.parse().ok().filter(|pixels| *pixels > 0)
+        })?,
+        timeout: read.parse("images.timeout", "a time such as 10s", |v| parse_duration(v).flatten())?,
+        library: path("onnx.library").or_else(|| std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from)),
+        base: PathBuf::from("."),
+    })
 }
 
 struct Reader<'a> {

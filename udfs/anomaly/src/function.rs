@@ -2,10 +2,12 @@
 
 mod peers;
 mod rows;
+mod score_mad;
 mod series;
 
 use std::sync::Arc;
 
+use datafusion::logical_expr::WindowUDF;
 use smartsneaks_table_function::{
     Argument, ArgumentError, Arguments, Function, Kind, RelationFunction, TableFunction,
 };
@@ -18,6 +20,12 @@ pub fn functions() -> Vec<Function> {
     let rows: Arc<dyn RelationFunction> = Arc::new(rows::DetectRows);
     let series: [Arc<dyn TableFunction>; 2] = [Arc::new(series::DetectSeries), Arc::new(peers::PeerOutliers)];
     std::iter::once(Function::from(rows)).chain(series.into_iter().map(Function::from)).collect()
+}
+
+/// The window functions of this family: `anomaly_score_mad`.
+#[must_use]
+pub fn window_functions() -> Vec<WindowUDF> {
+    vec![WindowUDF::new_from_impl(score_mad::AnomalyScoreMad::new())]
 }
 
 const THRESHOLD: Argument = Argument {

@@ -7,6 +7,11 @@ use crate::quantile::median;
 /// Robust z from which a value is an outlier: 3.5, the cut-off of Iglewicz & Hoaglin.
 pub const ROBUST_Z_THRESHOLD: f64 = 3.5;
 
+/// What a median absolute deviation of normal data is multiplied by to be its standard deviation.
+pub(crate) const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
+/// The same for a mean absolute deviation.
+pub(crate) const MEAN_TO_SIGMA: f64 = 1.253_314_137_315_500_3;
+
 /// The middle of a sample and what one deviation from it is worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
@@ -28,12 +33,12 @@ impl Spread {
         }
         let centre = median(&mut finite);
         finite.iter_mut().for_each(|value| *value = (*value - centre).abs().min(f64::MAX));
-        let mad = 1.482_602_218_505_602 * median(&mut finite);
+        let mad = MAD_TO_SIGMA * median(&mut finite);
         let count = finite.len() as f64;
         let scale = if mad > 0.0 {
             mad
         } else {
-            1.253_314_137_315_500_3 * finite.iter().map(|deviation| deviation / count).sum::<f64>()
+            MEAN_TO_SIGMA * finite.iter().map(|deviation| deviation / count).sum::<f64>()
         };
         Some(Spread { centre, scale: scale.min(f64::MAX) })
     }

@@ -1,0 +1,267 @@
+//! One photo: from its bytes to a verdict with its reasons.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
+
+use crate::checks::{Finding, Weighed, weigh};
+use crate::evidence;
+use crate::gallery::References;
+use crate::images::{Images, Refused, Source};
+use crate::model::Model;
+use crate::models::ModelError;
+use crate::phash;
+use crate::photo::Photo;
+use crate::quality::Quality;
+use crate::region::Region;
+use crate::sentence;
+
+/// What is asked of every photo of a statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    /// Name of the model.
+    pub(crate) model: String,
+    /// The article that all photos are said to show.
+    pub(crate) sku: Option<String>,
+    /// Probability from which a verdict is given, above 0.5 and below 1.
+    pub(crate) threshold: f64,
+    /// Whether checks are made that count nothing.
+    pub(crate) explain: bool,
+}
+
+/// What is known of a listing beside its photo.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Listing {
+    /// The article that it is said to be.
+    pub(crate) sku: Option<String>,
+    /// What it asks.
+    pub(crate) price: Option<f64>,
+    /// What the article usually sells for, in the same money.
+    pub(crate) market_price: Option<f64>,
+    /// Latitude and longitude of the shop, in degrees.
+    pub(crate) place: Option<(f64, f64)>,
+}
+
+/// What a photo shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As far as the photo shows, the real thing.
+    Authentic,
+    /// As far as the photo shows, not the real thing.
+    Replica,
+    /// The evidence is weak.
+    Inconclusive,
+    /// The photo is not good enough, or shows no shoe.
+    UnableToVerify,
+}
+
+impl Verdict {
+    /// Its name in results.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Verdict::Authentic => "AUTHENTIC",
+            Verdict::Replica => "REPLICA",
+            Verdict::Inconclusive => "INCONCLUSIVE",
+            Verdict::UnableToVerify => "UNABLE_TO_VERIFY",
+        }
+    }
+}
+
+/// What became of a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Judgement {
+    /// `None` where the photo could not be read.
+    pub(crate) verdict: Option<Verdict>,
+    /// Probability of the more likely of authentic and replica.
+    pub(crate) confidence: Option<f64>,
+    /// Probability of being authentic.
+    pub(crate) p_authentic: Option<f64>,
+    /// Whether the photo is good enough to be judged.
+    pub(crate) quality_ok: Option<bool>,
+    /// What is wrong with it.
+    pub(crate) quality_issues: Vec<String>,
+    /// The checks and their parts in the score.
+    pub(crate) findings: Vec<Weighed>,
+    /// One plain sentence.
+    pub(crate) explanation: Option<String>,
+    /// SHA-256 of the file.
+    pub(crate) sha256: Option<String>,
+    /// Perceptual hash of the photo.
+    pub(crate) phash: Option<u64>,
+    /// `ok`, or why there is no verdict.
+    pub(crate) status: &'static str,
+    /// The same in words.
+    pub(crate) detail: Option<String>,
+    found: Vec<Finding>,
+    /// How to take a better photo.
+    pub(crate) advice: Option<&'static str>,
+}
+
+impl Judgement {
+    fn refused(Refused { status, detail }: Refused) -> Self {
+        Self {
+            verdict: None,
+            confidence: None,
+            p_authentic: None,
+            quality_ok: None,
+            quality_issues: Vec::new(),
+            findings: Vec::new(),
+            explanation: None,
+            sha256: None,
+            phash: None,
+            status,
+            detail: Some(detail),
+            found: Vec::new(),
+            advice: None,
+        }
+    }
+
+    /// What speaks against the shoe, the strongest first.
+    pub(crate) fn against(&self) -> impl Iterator<Item = &Weighed> {
+        let mut against: Vec<&Weighed> =
+            self.findings.iter().filter(|one| one.score < 0.0 && one.finding.check != "start").collect();
+        against.sort_by(|a, b| a.score.total_cmp(&b.score));
+        against.into_iter()
+    }
+}
+
+/// Looks at the photos of one statement.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    images: Arc<Images>,
+    request: Request,
+    model: Arc<Model>,
+    evaluated_at: DateTime<Utc>,
+}
+
+impl Judge {
+    /// A judge with the model that `request` names, loaded.
+    ///
+    /// # Errors
+    /// When the model can't be loaded, or says nothing of authenticity.
+    pub(crate) fn new(images: Arc<Images>, request: &Request) -> Result<Self, ModelError> {
+        let model = images.models().get(&request.model)?;
+        if !model.judges() {
+            let reason = "it makes embeddings and knows no verdicts".to_owned();
+            let name = request.model.clone();
+            return Err(ModelError::File { name, file: crate::models::SPEC, reason });
+        }
+        Ok(Self { images, request: request.clone(), model, evaluated_at: Utc::now() })
+    }
+
+    /// SHA-256 of the model.
+    #[must_use]
+    pub(crate) fn model_version(&self) -> &str {
+        self.model.version()
+    }
+
+    /// When the statement began to look.
+    #[must_use]
+    pub(crate) fn evaluated_at(&self) -> DateTime<Utc> {
+        self.evaluated_at
+    }
+
+    /// Looks at one photo; called on many threads at once. What other photos of the statement say is added by
+    /// [`Judge::reused`], and [`Judge::finish`] gives the verdict.
+    #[must_use]
+    pub(crate) fn judge(&self, source: &Source, listing: &Listing, handle: &Handle) -> Judgement {
+        let bytes = match self.images.read(source, handle) {
+            Ok(bytes) => bytes,
+            Err(refused) => return Judgement::refused(refused),
+        };
+        let photo = match self.images.decode(&bytes) {
+            Ok(photo) => photo,
+            Err(refused) => return Judgement::refused(refused),
+        };
+        match self.look(&photo, &bytes, listing, handle) {
+            Ok(judgement) => judgement,
+            Err(detail) => Judgement::refused(Refused { status: "model_failed", detail }),
+        }
+    }
+
+    fn look(
+        &self,
+        photo: &Photo,
+        bytes: &Bytes,
+        listing: &Listing,
+        handle: &Handle,
+    ) -> Result<Judgement, String> {
+        let region = Region::find(&photo.pixels);
+        let quality = Quality::measure(&photo.pixels, Some(region.bounds));
+        let opinion = self.model.look(&photo.pixels, (bytes, photo.media_type()), handle)?;
+        let sku = listing.sku.as_ref().or(self.request.sku.as_ref());
+        let references = match sku {
+            Some(sku) => self.images.gallery().of(sku, &self.images, &self.model)?,
+            None => None,
+        };
+        let wanted = |check: &str| self.request.explain || self.model.weights().of(check) != 0.0;
+        let facts = evidence::Facts {
+            photo,
+            bytes,
+            region: &region,
+            listing,
+            opinion: &opinion,
+            sku: sku.map(String::as_str),
+            references: references.as_deref(),
+            now: self.evaluated_at,
+        };
+        Ok(Judgement {
+            verdict: None,
+            confidence: None,
+            p_authentic: None,
+            quality_ok: Some(quality.is_good()),
+            quality_issues: quality.issues.iter().map(|issue| issue.name().to_owned()).collect(),
+            findings: Vec::new(),
+            explanation: None,
+            sha256: Some(photo.sha256.clone()),
+            phash: Some(phash::phash(&photo.pixels)),
+            status: "ok",
+            detail: no_references(sku, references.as_deref()),
+            found: evidence::findings(&facts, &wanted),
+            advice: quality.issues.first().map(|issue| issue.advice()),
+        })
+    }
+
+    /// Adds that another photo of the statement is the same one.
+    pub(crate) fn reused(&self, judgement: &mut Judgement, other: &str, distance: u32) {
+        judgement.found.push(Finding {
+            check: "re-used photo".to_owned(),
+            region: "photo",
+            bounds: None,
+            value: Some(1.0),
+            observed: format!("the photo of {other}, {distance} of 64 bits apart"),
+            expected: "a photo of its own".to_owned(),
+            note: format!("the photo is also shown by {other}"),
+        });
+    }
+
+    /// Weighs what was found and gives the verdict.
+    #[must_use]
+    pub(crate) fn finish(&self, mut judgement: Judgement) -> Judgement {
+        if judgement.sha256.is_none() {
+            return judgement;
+        }
+        let (probability, weighed) = weigh(std::mem::take(&mut judgement.found), self.model.weights());
+        let threshold = self.request.threshold;
+        let verdict = match probability {
+            _ if judgement.quality_ok != Some(true) => Verdict::UnableToVerify,
+            Some(p) if p >= threshold => Verdict::Authentic,
+            Some(p) if p <= 1.0 - threshold => Verdict::Replica,
+            Some(_) | None => Verdict::Inconclusive,
+        };
+        judgement.verdict = Some(verdict);
+        judgement.p_authentic = probability;
+        judgement.confidence = probability.map(|p| p.max(1.0 - p));
+        judgement.findings = weighed;
+        judgement.explanation = Some(sentence::explain(verdict, &judgement));
+        judgement
+    }
+}
+
+fn no_references(sku: Option<&String>, references: Option<&References>) -> Option<String> {
+    let sku = sku?;
+    references.is_none().then(|| format!("there are no reference photos of {sku}"))
+}
