@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_window_that_moves_is_judged_as_one_that_stands() {
         let mut random = Random::new(7, 0);
-        let mut draw = |step: usize| match step % 5 {
+        let draw = |step: usize| match step % 5 {
             0 => 3.0,
             1 => f64::NAN,
             _ => (random.unit() * 40.0).floor() - 20.0,
