@@ -25,7 +25,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "FILE", requires = "images")]
     labels: Option<PathBuf>,
     /// Model under the models' folder whose embeddings it stands on
-    #[arg(long, value_name = "NAME", requires = "images", default_value = "shoes_lite0")]
+    #[arg(long, value_name = "NAME", requires = "images", default_value = "efficientnet_lite0")]
     backbone: String,
     /// What draws the folds
     #[arg(long, requires = "images", default_value_t = 0)]

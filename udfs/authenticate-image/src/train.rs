@@ -270,3 +270,71 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ImageConfig;
+    use crate::small::of_means;
+
+    /// Reddish photos are authentic, bluish are not; some are labelled wrongly.
+    fn project() -> (tempfile::TempDir, Images, Labelled) {
+        let dir = tempfile::tempdir().unwrap();
+        let models = dir.path().join("models/means");
+        std::fs::create_dir_all(&models).unwrap();
+        let spec = "kind = \"embedding\"\n[input]\nwidth = 8\nheight = 8\n";
+        std::fs::write(models.join(SPEC), spec).unwrap();
+        let identity = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        std::fs::write(models.join(NETWORK), of_means(8, 8, &identity, &[0.0; 3], &[1, 3])).unwrap();
+        let mut labels = "split,file,is_fake,source\n".to_owned();
+        for at in 0..120_u32 {
+            let fake = at % 2 == 1;
+            let warm = (at * 37 % 90) as u8;
+            let colour = if fake { [60 + warm, 80, 200 - warm] } else { [200 - warm / 2, 80, 60 + warm / 2] };
+            let photo = image::RgbImage::from_pixel(16, 16, image::Rgb(colour));
+            photo.save_with_format(dir.path().join(format!("{at}.png")), image::ImageFormat::Png).unwrap();
+            let wrong = at % 20 == 4;
+            let split = if at >= 100 { "valid" } else { "train" };
+            labels += &format!("{split},{at}.png,{},s{}\n", u8::from(fake != wrong), at / 4);
+        }
+        std::fs::write(dir.path().join("labels.csv"), labels).unwrap();
+        std::fs::write(dir.path().join("7.png"), "no photo").unwrap();
+        let labelled = Labelled::read(&dir.path().join("labels.csv"), dir.path()).unwrap();
+        let images = Images::new(ImageConfig::default().under(dir.path()));
+        (dir, images, labelled)
+    }
+
+    #[test]
+    fn a_model_is_trained_and_can_be_asked_for() {
+        let (dir, images, labelled) = project();
+        let looked = |_: usize| {};
+        let report = train_head(&images, "own", "means", &labelled, 1, 2, &looked).unwrap();
+        let said = report.to_string();
+        assert!(said.contains("7.png: not an image") && said.contains("photos=99"), "{said}");
+        assert!(report.folds.auc > 0.8 && report.valid.unwrap().photos == 20, "{said}");
+        let model = images.models().get("own").unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let logit = |rgb: [u8; 3]| {
+            let photo = crate::photo::Pixels { width: 16, height: 16, rgb: rgb.repeat(256) };
+            model.look(&photo, (&bytes::Bytes::new(), ""), runtime.handle()).unwrap().logit.unwrap()
+        };
+        assert!(logit([190, 80, 70]) > 0.0 && logit([80, 80, 190]) < 0.0);
+        // The same photos, seed and any number of threads: the same bytes.
+        let first = std::fs::read(dir.path().join("models/own").join(NETWORK)).unwrap();
+        train_head(&images, "own", "means", &labelled, 1, 1, &looked).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("models/own").join(NETWORK)).unwrap(), first);
+    }
+
+    #[test]
+    fn what_can_not_be_trained_is_said() {
+        let (_dir, images, mut labelled) = project();
+        let train = |labelled: &Labelled, name: &str, backbone: &str| {
+            train_head(&images, name, backbone, labelled, 0, 1, &|_| {}).unwrap_err().to_string()
+        };
+        assert!(train(&labelled, "../own", "means").contains("letters, digits, _ and -"));
+        assert!(train(&labelled, "own", "none").contains("unknown model 'none'; valid: means"));
+        labelled.photos.retain(|photo| photo.authentic);
+        assert!(train(&labelled, "own", "means").contains("both classes"));
+        assert!(!images.models().dir().join("own").exists());
+    }
+}
