@@ -8,8 +8,9 @@ mod stream;
 
 use std::sync::Arc;
 
+use arrow::datatypes::{Field, Schema};
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Arguments, Function, Kind, RelationCall, RelationFunction,
+    Argument, ArgumentError, Arguments, Binding, Function, Kind, RelationCall, RelationFunction, RelationWork,
 };
 
 use crate::images::Images;
@@ -132,6 +133,23 @@ const ARGUMENTS: &[Argument] = &[
     LAT_COL,
     LON_COL,
 ];
+
+/// The work of a call whose columns after `image_id` are `output`, made by `rows`.
+fn photos(
+    images: &Arc<Images>,
+    call: &RelationCall,
+    (binding, output): (&Binding, Vec<Field>),
+    rows: stream::Rows,
+) -> Result<RelationWork, ArgumentError> {
+    let (columns, _) = columns::Columns::bind(call, output)?;
+    Ok(RelationWork::Stream(Arc::new(stream::Photos {
+        request: request(&call.arguments, images)?,
+        images: Arc::clone(images),
+        columns,
+        schema: Arc::new(Schema::new(binding.output.clone())),
+        rows,
+    })))
+}
 
 /// Checks the arguments that don't choose columns.
 fn request(arguments: &Arguments, images: &Images) -> Result<Request, ArgumentError> {

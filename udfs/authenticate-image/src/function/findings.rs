@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Builder, ListBuilder, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
     ArgumentError, Binding, RelationCall, RelationFunction, RelationWork, Signature,
 };
 
 use super::columns::Columns;
-use super::stream::{Judged, Photos};
-use super::{ARGUMENTS, request};
+use super::stream::Judged;
+use super::{ARGUMENTS, photos};
 use crate::checks::Weighed;
 use crate::images::Images;
 use crate::judge::{Judge, Request};
@@ -57,14 +57,7 @@ impl RelationFunction for AuthenticationFindings {
     }
 
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
-        let (columns, _) = Columns::bind(call, output())?;
-        Ok(RelationWork::Stream(Arc::new(Photos {
-            request: request(&call.arguments, &self.images)?,
-            images: Arc::clone(&self.images),
-            columns,
-            schema: Arc::new(Schema::new(binding.output.clone())),
-            rows,
-        })))
+        photos(&self.images, call, (binding, output()), rows)
     }
 }
 
