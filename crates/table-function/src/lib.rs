@@ -75,8 +75,8 @@ pub use function::{
 pub use known::Known;
 pub use parallel::{Run, for_each, in_order};
 pub use relation::{
-    Binding, RelationCall, RelationExec, RelationFunction, RelationOperator, RelationWork, StreamExec,
-    StreamOperator,
+    Binding, OtherRelation, RelationCall, RelationExec, RelationFunction, RelationOperator, RelationWork,
+    StreamExec, StreamOperator,
 };
 pub use series::{MAX_POINTS, Series};
 pub use signature::{Argument, Kind, Signature};

@@ -185,7 +185,7 @@ impl ExtensionPlanner for FunctionPlanner {
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let [input, known @ ..] = physical_inputs else { return Ok(None) };
         if let Some(node) = node.as_any().downcast_ref::<RelationNode>() {
-            return Ok(Some(node.physical(input)?));
+            return Ok(Some(node.physical(input, known.first())?));
         }
         let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
         let schema = Arc::new(node.schema.as_arrow().clone());

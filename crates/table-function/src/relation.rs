@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, SchemaRef};
+use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 
@@ -41,6 +42,13 @@ pub trait RelationFunction: Debug + Send + Sync {
     /// which are constants, may decide it, so that a statement can be described before it is bound.
     fn bind(&self, call: &RelationCall) -> Result<Binding, ArgumentError>;
 
+    /// Chooses the columns that are read of the second relation, [`RelationCall::other`]: an argument of `Kind::Relation`
+    /// after the first.
+    fn bind_other(&self, call: &RelationCall, other: &OtherRelation) -> Result<Vec<usize>, ArgumentError> {
+        let _ = other;
+        Err(ArgumentError::new(self.signature().name, format!("takes no relation beside {}", call.label)))
+    }
+
     /// Checks the arguments and makes the operator that runs. Called when the statement is planned, with the arguments
     /// that are known by then, and again when all are.
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError>;
@@ -70,10 +78,16 @@ pub trait StreamOperator: Debug + Send + Sync {
     /// What changes its behaviour, for EXPLAIN.
     fn describe(&self) -> String;
 
-    /// The columns of [`Binding::output`] from those of [`Binding::input`], in the order of the rows. Called on the threads
+    /// The columns of [`Binding::output`] from those of [`Binding::input`], in the order of the rows; `other` gives the
+    /// columns of the second relation that [`RelationFunction::bind_other`] chose, where there is one. Called on the threads
     /// that drive streams: what takes long goes to threads of its own, under [`Workers::enter`]. A stream that is dropped
     /// stops the workers.
-    fn stream(&self, rows: SendableRecordBatchStream, workers: Workers) -> Result<SendableRecordBatchStream>;
+    fn stream(
+        &self,
+        rows: SendableRecordBatchStream,
+        other: Option<SendableRecordBatchStream>,
+        workers: Workers,
+    ) -> Result<SendableRecordBatchStream>;
 }
 
 /// The work on a whole relation.
@@ -85,6 +99,17 @@ pub trait RelationOperator: Debug + Send + Sync {
     /// the first on, so that the same rows give the same result in whatever order they were stored. Called on a thread
     /// of its own; long loops call [`Workers::check`].
     fn process(&self, rows: &RecordBatch, workers: &Workers) -> Result<RecordBatch>;
+
+    /// The same beside a second relation: the columns that [`RelationFunction::bind_other`] chose, in any order of rows.
+    fn process_beside(
+        &self,
+        rows: &RecordBatch,
+        other: &RecordBatch,
+        workers: &Workers,
+    ) -> Result<RecordBatch> {
+        let _ = (rows, other, workers);
+        internal_err!("{} takes no second relation", self.describe())
+    }
 }
 
 /// One call as a function over a relation sees it.
@@ -96,8 +121,21 @@ pub struct RelationCall {
     pub schema: SchemaRef,
     /// The relation in words, for messages.
     pub label: String,
+    /// The second relation, where one is given.
+    pub other: Option<OtherRelation>,
     /// The warehouse version that the statement reads.
     pub version: i64,
+}
+
+/// The second relation of a call.
+#[derive(Debug, Clone)]
+pub struct OtherRelation {
+    /// The argument that gives it.
+    pub argument: &'static str,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// In words, for messages.
+    pub label: String,
 }
 
 /// Which columns go in and which come out.

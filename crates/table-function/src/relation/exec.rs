@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
@@ -37,6 +37,8 @@ pub struct RelationExec {
     operator: Arc<dyn RelationOperator>,
     source: String,
     input: Arc<dyn ExecutionPlan>,
+    /// The second relation.
+    other: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -47,7 +49,7 @@ impl RelationExec {
         operator: Arc<dyn RelationOperator>,
         source: String,
         schema: SchemaRef,
-        input: Arc<dyn ExecutionPlan>,
+        (input, other): (Arc<dyn ExecutionPlan>, Option<Arc<dyn ExecutionPlan>>),
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -57,7 +59,7 @@ impl RelationExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { function, operator, source, input, properties: Arc::new(properties), metrics }
+        Self { function, operator, source, input, other, properties: Arc::new(properties), metrics }
     }
 }
 
@@ -93,7 +95,7 @@ impl ExecutionPlan for RelationExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition; self.children().len()])
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
@@ -104,11 +106,12 @@ impl ExecutionPlan for RelationExec {
             let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
             PhysicalSortExpr::new(column, options)
         });
-        vec![LexOrdering::new(columns).map(OrderingRequirements::from)]
+        let sorted = LexOrdering::new(columns).map(OrderingRequirements::from);
+        std::iter::once(sorted).chain(self.other.iter().map(|_| None)).collect()
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        [&self.input].into_iter().chain(&self.other).collect()
     }
 
     fn replace_children(
@@ -116,11 +119,14 @@ impl ExecutionPlan for RelationExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([input]) = <[_; 1]>::try_from(children) else {
-            return internal_err!("RelationExec takes one input");
+        let mut children = children.into_iter();
+        let (input, other) = (children.next(), children.next());
+        let (Some(input), true) = (input, other.is_some() == self.other.is_some()) else {
+            return internal_err!("RelationExec takes as many inputs as it had");
         };
         let schema = Arc::clone(self.properties.eq_properties.schema());
-        Ok(Arc::new(Self::new(self.function, Arc::clone(&self.operator), self.source.clone(), schema, input)))
+        let (operator, source) = (Arc::clone(&self.operator), self.source.clone());
+        Ok(Arc::new(Self::new(self.function, operator, source, schema, (input, other))))
     }
 
     fn with_new_children(
@@ -141,27 +147,32 @@ impl ExecutionPlan for RelationExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
         let memory = MemoryConsumer::new("RelationExec").register(context.memory_pool());
-        let mut input = self.input.execute(partition, Arc::clone(&context))?;
-        let input_schema = self.input.schema();
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let other = self.other.as_ref().map(|other| other.execute(partition, Arc::clone(&context)));
+        let other = other.transpose()?;
         let operator = Arc::clone(&self.operator);
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let workers = Workers::new(context.session_config().target_partitions());
         let size = context.session_config().batch_size();
         let work = async move {
-            let (mut batches, mut held) = (Vec::new(), 0);
-            while let Some(batch) = input.next().await.transpose()? {
-                held += batch.get_array_memory_size();
-                memory.try_resize(2 * held)?;
-                batches.push(batch);
-            }
-            drop(input);
+            let mut held = 0;
+            let (schema, batches) = read(input, &mut held, &memory).await?;
+            let other = match other {
+                Some(other) => Some(read(other, &mut held, &memory).await?),
+                None => None,
+            };
             let stop = workers.stop_on_drop();
             let compute = baseline.elapsed_compute().clone();
             let work = tokio::task::spawn_blocking(move || {
                 let _timer = compute.timer();
-                let rows = concat_batches(&input_schema, &batches)?;
+                let rows = concat_batches(&schema, &batches)?;
                 drop(batches);
-                workers.enter(|| operator.process(&rows, &workers))
+                let Some((schema, batches)) = other else {
+                    return workers.enter(|| operator.process(&rows, &workers));
+                };
+                let other = concat_batches(&schema, &batches)?;
+                drop(batches);
+                workers.enter(|| operator.process_beside(&rows, &other, &workers))
             });
             let result = match work.await {
                 Ok(result) => result?,
@@ -187,4 +198,19 @@ impl ExecutionPlan for RelationExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+}
+
+/// All rows of an input, which memory for twice as many is kept for.
+async fn read(
+    mut input: SendableRecordBatchStream,
+    held: &mut usize,
+    memory: &MemoryReservation,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let (schema, mut batches) = (input.schema(), Vec::new());
+    while let Some(batch) = input.next().await.transpose()? {
+        *held += batch.get_array_memory_size();
+        memory.try_resize(2 * *held)?;
+        batches.push(batch);
+    }
+    Ok((schema, batches))
 }

@@ -25,6 +25,8 @@ pub(crate) struct RelationNode {
     pub(crate) pending: Vec<Pending>,
     pub(crate) binding: Arc<Binding>,
     pub(crate) input: LogicalPlan,
+    /// The second relation.
+    pub(crate) other: Option<LogicalPlan>,
     pub(crate) schema: DFSchemaRef,
 }
 
@@ -48,16 +50,20 @@ impl RelationNode {
     }
 
     /// The physical operator over a physical input.
-    pub(crate) fn physical(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    pub(crate) fn physical(
+        &self,
+        input: &Arc<dyn ExecutionPlan>,
+        other: Option<&Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::new(self.schema.as_arrow().clone());
         let (name, source) = (self.function.signature().name, self.call.label.clone());
         let input = Arc::clone(input);
         Ok(match self.operator(true)? {
             RelationWork::Whole(operator) => {
-                Arc::new(RelationExec::new(name, operator, source, schema, input))
+                Arc::new(RelationExec::new(name, operator, source, schema, (input, other.cloned())))
             }
             RelationWork::Stream(operator) => {
-                Arc::new(StreamExec::new(name, operator, source, schema, input))
+                Arc::new(StreamExec::new(name, operator, source, schema, (input, other.cloned())))
             }
         })
     }
@@ -71,7 +77,7 @@ impl RelationNode {
 
 impl PartialEq for RelationNode {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity() && self.input == other.input
+        self.identity() == other.identity() && self.input == other.input && self.other == other.other
     }
 }
 
@@ -81,13 +87,14 @@ impl Hash for RelationNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
         self.input.hash(state);
+        self.other.hash(state);
     }
 }
 
 impl PartialOrd for RelationNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match self.identity().partial_cmp(&other.identity())? {
-            Ordering::Equal => self.input.partial_cmp(&other.input),
+            Ordering::Equal => (&self.input, &self.other).partial_cmp(&(&other.input, &other.other)),
             unequal => Some(unequal),
         }
     }
@@ -99,7 +106,7 @@ impl UserDefinedLogicalNodeCore for RelationNode {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
+        [&self.input].into_iter().chain(&self.other).collect()
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -116,7 +123,8 @@ impl UserDefinedLogicalNodeCore for RelationNode {
     }
 
     fn necessary_children_exprs(&self, _output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        Some(vec![(0..self.input.schema().fields().len()).collect()])
+        let all = |plan: &LogicalPlan| (0..plan.schema().fields().len()).collect();
+        Some([&self.input].into_iter().chain(&self.other).map(all).collect())
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,10 +139,11 @@ impl UserDefinedLogicalNodeCore for RelationNode {
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let other = if self.other.is_some() { inputs.pop() } else { None };
         let (Some(input), true) = (inputs.pop(), exprs.len() == self.pending.len()) else {
             return internal_err!("RelationFunction got {} expressions and no input", exprs.len());
         };
-        let mut node = Self { input, ..self.clone() };
+        let mut node = Self { input, other, ..self.clone() };
         for (pending, expr) in node.pending.iter_mut().zip(exprs) {
             pending.expr = expr;
         }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, Spanned, TableFactor};
 
-use super::{RelationCall, RelationFunction, RelationNode};
+use super::{OtherRelation, RelationCall, RelationFunction, RelationNode};
 use crate::argument::{constant, parameter_type, type_placeholders};
 use crate::error::ArgumentError;
 use crate::given::{Given, Written, decides_columns};
@@ -25,6 +25,7 @@ pub(crate) fn plan(
 ) -> Result<LogicalPlan> {
     given.check_names(&[])?;
     let (label, relation) = relation(given, context)?;
+    let other = other(given, context)?;
     let mut arguments = given.fixed(context)?;
     let mut pending = Vec::new();
     for written in given.written() {
@@ -40,13 +41,14 @@ pub(crate) fn plan(
         }
     }
     let schema = Arc::new(relation.schema().as_arrow().clone());
-    let call = RelationCall { arguments, schema, label, version };
+    let (other, other_plan) = other.unzip();
+    let call = RelationCall { arguments, schema, label, other, version };
     let binding = function.bind(&call)?;
-    let columns = relation.schema().columns();
-    let read = binding.input.iter().map(|position| Expr::Column(columns[*position].clone()));
-    let names = binding.input.iter().enumerate().map(|(place, _)| format!("__{place}"));
-    let read = read.zip(names).map(|(column, name)| column.alias(name)).collect::<Vec<_>>();
-    let input = LogicalPlanBuilder::from(relation).project(read)?.build()?;
+    let input = read(relation, &binding.input)?;
+    let other = match (&call.other, other_plan) {
+        (Some(other), Some(plan)) => Some(read(plan, &function.bind_other(&call, other)?)?),
+        _ => None,
+    };
     let schema = Arc::new(DFSchema::try_from(Schema::new(binding.output.clone()))?);
     let node = RelationNode {
         function: Arc::clone(function),
@@ -54,10 +56,59 @@ pub(crate) fn plan(
         pending,
         binding: Arc::new(binding),
         input,
+        other,
         schema,
     };
     node.operator(false)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// The columns at some positions of a relation, by names that are theirs alone.
+fn read(relation: LogicalPlan, positions: &[usize]) -> Result<LogicalPlan> {
+    let columns = relation.schema().columns();
+    let read = positions
+        .iter()
+        .enumerate()
+        .map(|(place, position)| Expr::Column(columns[*position].clone()).alias(format!("__{place}")));
+    let read = read.collect::<Vec<_>>();
+    LogicalPlanBuilder::from(relation).project(read)?.build()
+}
+
+/// Plans the second relation, if one is given.
+fn other(
+    given: &Given,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<Option<(OtherRelation, LogicalPlan)>> {
+    let arguments = given.signature().arguments.iter().skip(1);
+    let mut relations = arguments.filter(|argument| argument.kind == Kind::Relation);
+    let Some((argument, written)) =
+        relations.next().and_then(|argument| Some((argument, given.find(argument.name)?)))
+    else {
+        return Ok(None);
+    };
+    let SqlExpr::Subquery(query) = &written.value else {
+        let message = format!("{} takes {}, not {}", argument.name, argument.kind, written.value);
+        let hint = "write TABLE name for a table";
+        return Err(given.fault(message).with_hint(hint).with_span(written.span).into());
+    };
+    let (label, plan) = sub_query(query, context)?;
+    let schema = Arc::new(plan.schema().as_arrow().clone());
+    Ok(Some((OtherRelation { argument: argument.name, schema, label }, plan)))
+}
+
+/// Plans a sub-query; what it is called in messages.
+fn sub_query(query: &Query, context: &mut dyn RelationPlannerContext) -> Result<(String, LogicalPlan)> {
+    let label = match crate::desugar::plain_table(query) {
+        Some(name) => name.to_string(),
+        None => "the sub-query".to_owned(),
+    };
+    let plan = context.plan(TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query.clone()),
+        alias: None,
+        sample: None,
+    })?;
+    Ok((label, plan))
 }
 
 /// Plans the first argument: a sub-query, which `TABLE t` has become by now.
@@ -79,17 +130,7 @@ fn relation(given: &Given, context: &mut dyn RelationPlannerContext) -> Result<(
         let message = format!("{} takes {}, not {}", first.name, first.kind, written.value);
         return Err(fault(message).with_hint(hint).with_span(span).into());
     };
-    let query: &Query = query;
-    let label = match crate::desugar::plain_table(query) {
-        Some(name) => name.to_string(),
-        None => "the sub-query".to_owned(),
-    };
-    let plan = context.plan(TableFactor::Derived {
-        lateral: false,
-        subquery: Box::new(query.clone()),
-        alias: None,
-        sample: None,
-    })?;
+    let (label, plan) = sub_query(query, context)?;
     // A name that two columns share could be asked for by nobody.
     let mut names = plan.schema().columns().into_iter().map(|Column { name, .. }| name).collect::<Vec<_>>();
     names.sort_unstable();

@@ -28,6 +28,8 @@ pub struct StreamExec {
     operator: Arc<dyn StreamOperator>,
     source: String,
     input: Arc<dyn ExecutionPlan>,
+    /// The second relation.
+    other: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -38,7 +40,7 @@ impl StreamExec {
         operator: Arc<dyn StreamOperator>,
         source: String,
         schema: SchemaRef,
-        input: Arc<dyn ExecutionPlan>,
+        (input, other): (Arc<dyn ExecutionPlan>, Option<Arc<dyn ExecutionPlan>>),
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -48,7 +50,7 @@ impl StreamExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { function, operator, source, input, properties: Arc::new(properties), metrics }
+        Self { function, operator, source, input, other, properties: Arc::new(properties), metrics }
     }
 }
 
@@ -77,11 +79,11 @@ impl ExecutionPlan for StreamExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition; self.children().len()])
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        [&self.input].into_iter().chain(&self.other).collect()
     }
 
     fn replace_children(
@@ -89,11 +91,14 @@ impl ExecutionPlan for StreamExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([input]) = <[_; 1]>::try_from(children) else {
-            return internal_err!("StreamExec takes one input");
+        let mut children = children.into_iter();
+        let (input, other) = (children.next(), children.next());
+        let (Some(input), true) = (input, other.is_some() == self.other.is_some()) else {
+            return internal_err!("StreamExec takes as many inputs as it had");
         };
         let schema = Arc::clone(self.properties.eq_properties.schema());
-        Ok(Arc::new(Self::new(self.function, Arc::clone(&self.operator), self.source.clone(), schema, input)))
+        let (operator, source) = (Arc::clone(&self.operator), self.source.clone());
+        Ok(Arc::new(Self::new(self.function, operator, source, schema, (input, other))))
     }
 
     fn with_new_children(
@@ -113,10 +118,12 @@ impl ExecutionPlan for StreamExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, Arc::clone(&context))?;
+        let other =
+            self.other.as_ref().map(|other| other.execute(partition, Arc::clone(&context))).transpose()?;
         let workers = Workers::new(context.session_config().target_partitions());
         let stop = workers.stop_on_drop();
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let rows = self.operator.stream(input, workers)?.map(move |batch| {
+        let rows = self.operator.stream(input, other, workers)?.map(move |batch| {
             let _stops_when_dropped = &stop;
             batch.inspect(|batch| baseline.record_output(batch.num_rows()))
         });
