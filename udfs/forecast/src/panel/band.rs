@@ -53,7 +53,9 @@ impl Band {
     /// The band of the power that scores best on halves of the series that it was not made from.
     pub(crate) fn new(outcomes: &[Outcome], horizon: usize, run: Run<'_>) -> Band {
         let mut tried = POWERS.map(|power| (power, f64::INFINITY));
-        for_each(run, &mut tried, |_, (power, score)| *score = crossed(outcomes, horizon, *power));
+        for_each(run, &mut tried, |_, (power, score)| {
+            *score = crossed(outcomes, horizon, *power, run);
+        });
         let mut best: Option<(f64, f64)> = None;
         for (power, score) in tried {
             if best.is_none_or(|(least, _)| score < 0.998 * least) {
@@ -150,14 +152,15 @@ impl Band {
 
 /// Mean interval score (Gneiting & Raftery 2007, "Strictly proper scoring rules", *JASA* 102, §6.2) at 95%, of each half
 /// of the series under the band of the other.
-pub(crate) fn crossed(outcomes: &[Outcome], horizon: usize, power: f64) -> f64 {
+pub(crate) fn crossed(outcomes: &[Outcome], horizon: usize, power: f64, run: Run<'_>) -> f64 {
     let (even, odd): (Vec<Outcome>, Vec<Outcome>) =
         outcomes.iter().partition(|one| one.series.is_multiple_of(2));
-    let half = |from: &[Outcome], on: &[Outcome]| {
+    let mut halves = [(&even, &odd, 0.0), (&odd, &even, 0.0)];
+    for_each(run, &mut halves, |_, (from, on, sum)| {
         let band = Band::with(if from.is_empty() { on } else { from }, horizon, power);
-        on.iter().map(|one| interval_score(&band.point(one, 0.95), one.actual, 0.95)).sum::<f64>()
-    };
-    (half(&even, &odd) + half(&odd, &even)) / outcomes.len().max(1) as f64
+        *sum = on.iter().map(|one| interval_score(&band.point(one, 0.95), one.actual, 0.95)).sum::<f64>();
+    });
+    halves.map(|(_, _, sum)| sum).iter().sum::<f64>() / outcomes.len().max(1) as f64
 }
 
 /// The score of one interval: its width, and for a miss the distance times 2 / (1 − level).

@@ -86,11 +86,14 @@ pub(crate) struct HeldOut<'a> {
 }
 
 impl<'a> HeldOut<'a> {
-    /// Holds out.
-    pub(crate) fn new(series: &'a [PreparedSeries], request: &'a PanelRequest, run: Run<'_>) -> HeldOut<'a> {
+    /// Holds out; `pool` and `features` come of the days before.
+    pub(crate) fn new(
+        series: &'a [PreparedSeries],
+        request: &'a PanelRequest,
+        (pool, features): (Pool, Features),
+        run: Run<'_>,
+    ) -> HeldOut<'a> {
         let held = request.horizon;
-        let pool = Pool::new(series, held);
-        let features = Features::new(series, held, request);
         let chosen: Vec<&PreparedSeries> =
             series.iter().filter(|series| series.is_judged(request.series, request.seed)).collect();
         let stride = held.div_ceil(STEPS);
@@ -161,7 +164,7 @@ impl<'a> HeldOut<'a> {
         let methods = if judged.is_empty() { &[] } else { methods };
         let mut tried: Vec<(PanelMethod, Option<Tried>)> =
             methods.iter().map(|method| (*method, None)).collect();
-        for_each(run, &mut tried, |_, (method, tried)| *tried = Some(self.try_out(*method, &means)));
+        for_each(run, &mut tried, |_, (method, tried)| *tried = Some(self.try_out(*method, &means, run)));
 
         let mut best: Option<(f64, PanelMethod, Vec<Outcome>)> = None;
         let mut scores = Vec::new();
@@ -180,7 +183,7 @@ impl<'a> HeldOut<'a> {
     }
 
     /// How well a method does, given the local and the global mean of every row.
-    fn try_out(&self, method: PanelMethod, means: &[(&Judged<'_>, Vec<(f64, f64)>)]) -> Tried {
+    fn try_out(&self, method: PanelMethod, means: &[(&Judged<'_>, Vec<(f64, f64)>)], run: Run<'_>) -> Tried {
         let stride = self.request.horizon.div_ceil(STEPS);
         let (mut outcomes, mut sum) = (Vec::with_capacity(self.table.values.len()), 0.0);
         for (one, means) in means {
@@ -202,7 +205,7 @@ impl<'a> HeldOut<'a> {
         }
         Tried {
             rmsse: sum / means.len() as f64,
-            interval_score: band::crossed(&outcomes, self.request.horizon, 0.5),
+            interval_score: band::crossed(&outcomes, self.request.horizon, 0.5, run),
             outcomes,
         }
     }

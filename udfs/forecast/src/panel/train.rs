@@ -88,9 +88,12 @@ pub fn train(
     }
     let global = series.len() >= MANY || first.covariate_count() > 0;
 
-    let pool = Pool::new(series, 0);
-    let features = Features::new(series, 0, request);
-    let held_out = HeldOut::new(series, request, run);
+    // From all days, and from those before the held-out ones, side by side.
+    let make = |held| (Pool::new(series, held), Features::new(series, held, request));
+    let mut both = [(0, None), (request.horizon, None)];
+    for_each(run, &mut both, |_, (held, made)| *made = Some(make(*held)));
+    let [(pool, features), before] = both.map(|(held, made)| made.unwrap_or_else(|| make(held)));
+    let held_out = HeldOut::new(series, request, before, run);
     let tried = global && !held_out.is_empty();
 
     // What is learned without the held-out days says how many trees there should be. What is learned from all days can
