@@ -1,11 +1,12 @@
 //! The table function `detect_anomalies` over series: its signature, arguments and rows.
 
 mod daily;
+mod drivers;
 mod judged;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, new_null_array};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, new_empty_array, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_forecast::{HolidayRegion, timestamps};
@@ -17,6 +18,7 @@ use super::{CONTAMINATION, SEED, THRESHOLD, code, cutoff, forest, threshold};
 use crate::auto::Method;
 use crate::isolation_forest::{Cutoff, ForestOptions};
 use crate::point::{Direction, Point, Severity, Side, Status};
+use drivers::Drivers;
 use judged::{Judged, Points};
 
 const SIGNATURE: Signature = Signature {
@@ -56,6 +58,20 @@ const SIGNATURE: Signature = Signature {
             kind: Kind::Text,
             default: Some("IN-TN"),
             doc: "whose public holidays may explain a day: IN-TN (Tamil Nadu) or none",
+        },
+        Argument {
+            name: "promotions",
+            kind: Kind::Relation,
+            default: None,
+            doc: "what may explain a day beside holidays, for daily values: a relation with a time, perhaps id columns of \
+                  the series, and numbers or truth values such as a discount; a day without a row has none",
+        },
+        Argument {
+            name: "driver_cols",
+            kind: Kind::TextArray,
+            default: None,
+            doc: "id columns that are summed up: the sums are judged, with NULL in these columns, and the sentence names the \
+                  part that drove an anomaly",
         },
         Argument::DATA_COL,
         Argument::TIMESTAMP_COL,
@@ -130,6 +146,11 @@ impl TableFunction for DetectSeries {
                 arguments.error(CONTAMINATION.name, "contamination belongs to method => 'isolation_forest'");
             return Err(error.with_hint("give a threshold instead"));
         }
+        if !call.known.is_empty() && !matches!(method, None | Some(Method::Forecast)) {
+            let error =
+                arguments.error("promotions", "promotions belongs to method => 'forecast' and to auto");
+            return Err(error.with_hint("leave out the method, or the promotions"));
+        }
         Ok(Operator::Panel(Arc::new(DetectOperator {
             method,
             threshold: threshold(arguments)?,
@@ -140,6 +161,9 @@ impl TableFunction for DetectSeries {
             region,
             time: call.time.clone(),
             measure: call.value.clone(),
+            promotions: call.known.clone(),
+            drivers: Drivers::read(call)?,
+            ids: call.ids.clone(),
         })))
     }
 }
@@ -158,6 +182,11 @@ struct DetectOperator {
     time: DataType,
     /// Name of the value column.
     measure: String,
+    /// Names of the numbers that may explain a day.
+    promotions: Vec<String>,
+    drivers: Option<Drivers>,
+    /// Names of the id columns.
+    ids: Vec<String>,
 }
 
 impl PanelOperator for DetectOperator {
@@ -170,19 +199,30 @@ impl PanelOperator for DetectOperator {
         if let Some(last) = self.last_n {
             text += &format!(", last_n={last}");
         }
+        if !self.promotions.is_empty() {
+            text += &format!(", promotions=[{}]", self.promotions.join(", "));
+        }
+        if let Some(drivers) = &self.drivers {
+            text += &format!(", driver_cols=[{}]", drivers.describe(&self.ids));
+        }
         text + &format!(", holiday_region={}", self.region.name())
     }
 
+    fn groups(&self, panel: &[Series]) -> Result<Vec<Series>> {
+        self.drivers.as_ref().map_or_else(|| Ok(Vec::new()), |drivers| drivers.groups(panel))
+    }
+
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
-        let points = workers.map(panel.len(), |at| Ok(Points::of(&panel[at], self.method)))?;
-        let mut judged = self.judge_daily(&points, workers)?;
-        let others: Vec<usize> = (0..panel.len()).filter(|at| !judged.contains_key(at)).collect();
-        let found = workers.map(others.len(), |at| Ok(self.judge_alone(&points[others[at]])))?;
-        judged.extend(others.into_iter().zip(found));
-        workers.map(panel.len(), |at| match &judged[&at] {
-            Ok(judged) => self.rows(&panel[at], judged),
-            Err(error) => self.refuse(&panel[at], code(error), &error.to_string()),
-        })
+        let Some(drivers) = &self.drivers else { return self.judge(panel, workers, |_| Ok(Vec::new())) };
+        // Sums have no rows of their own; the parts, which come first, have no rows in the result.
+        let parts = panel.len() - panel.iter().rev().take_while(|series| series.rows == 0).count();
+        let nothing: Vec<ArrayRef> =
+            DetectSeries.columns(&self.time).iter().map(|field| new_empty_array(field.data_type())).collect();
+        let mut results = vec![nothing; parts];
+        results.extend(
+            self.judge(&panel[parts..], workers, |judged| Ok(drivers.name(&panel[..parts], judged)))?,
+        );
+        Ok(results)
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
@@ -193,6 +233,39 @@ impl PanelOperator for DetectOperator {
         columns.push(Arc::new(StringArray::from(vec![status])));
         columns.push(Arc::new(StringArray::from(vec![detail])));
         Ok(columns)
+    }
+}
+
+/// Names what drove the anomalies of judged series, by their positions.
+type Named = Vec<Vec<(usize, Vec<String>)>>;
+
+impl DetectOperator {
+    /// The rows of every series; `name` says what drove the anomalies of those that were judged.
+    fn judge(
+        &self,
+        panel: &[Series],
+        workers: &Workers,
+        name: impl Fn(&[(usize, &Judged)]) -> Result<Named>,
+    ) -> Result<Vec<Vec<ArrayRef>>> {
+        let points = workers.map(panel.len(), |at| Ok(Points::of(&panel[at], self.method)))?;
+        let mut judged = self.judge_daily(panel, &points, workers)?;
+        let others: Vec<usize> = (0..panel.len()).filter(|at| !judged.contains_key(at)).collect();
+        let found = workers.map(others.len(), |at| Ok(self.judge_alone(&points[others[at]])))?;
+        judged.extend(others.into_iter().zip(found));
+        let able: Vec<(usize, &Judged)> =
+            judged.iter().filter_map(|(at, judged)| Some((*at, judged.as_ref().ok()?))).collect();
+        let named = name(&able)?;
+        let places: Vec<usize> = able.iter().map(|(at, _)| *at).collect();
+        for (at, drivers) in places.into_iter().zip(named) {
+            if let Some(Ok(judged)) = judged.get_mut(&at) {
+                judged.drivers = drivers;
+            }
+        }
+        workers.check()?;
+        workers.map(panel.len(), |at| match &judged[&at] {
+            Ok(judged) => self.rows(&panel[at], judged),
+            Err(error) => self.refuse(&panel[at], code(error), &error.to_string()),
+        })
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use datafusion::error::{DataFusionError, Result};
-use smartsneaks_table_function::Workers;
+use smartsneaks_table_function::{Known, Workers};
 
 use super::DetectOperator;
 use super::judged::{Judged, Points};
 use crate::Error;
 use crate::auto::Method;
 use crate::forecast::{
-    Expectation, FALSE_DISCOVERIES, Holiday, PanelSurprises, Profile, SaleSizes, Series, collect_scores,
-    collect_sizes, collect_surprises, forecast_threshold, judge,
+    Expectation, FALSE_DISCOVERIES, Holiday, PanelSurprises, Profile, Promotion, SaleSizes, Series,
+    collect_scores, collect_sizes, collect_surprises, forecast_threshold, judge,
 };
 
 const DAY: i64 = 86_400_000_000;
@@ -25,6 +25,7 @@ impl DetectOperator {
     /// first day of any to the last.
     pub(super) fn judge_daily(
         &self,
+        panel: &[smartsneaks_table_function::Series],
         points: &[Points],
         workers: &Workers,
     ) -> Result<BTreeMap<usize, Result<Judged, Error>>> {
@@ -54,42 +55,44 @@ impl DetectOperator {
             spans.values().map(|span| usize::try_from(span.0 - first).unwrap_or_default()).collect();
         // Days before a series begins count as before its first sale, days after its end as without sales, and days
         // on which more came back than was sold as well: counts have no sign.
-        let padded = |at: usize| -> Vec<f64> {
+        let padded = |at: usize| -> Days<'_> {
             let mut values = vec![0.0; days];
             let own = points[positions[at]].values.iter();
             values[starts[at]..].iter_mut().zip(own).for_each(|(place, value)| *place = value.max(0.0));
-            values
+            let mut intensities = intensities(&panel[positions[at]].known, first, days);
+            // A sum of parts that know different things knows nothing.
+            intensities.resize(self.promotions.len(), vec![0.0; days]);
+            Days { first, values, names: &self.promotions, intensities }
         };
-        let mut total = vec![0.0; days];
-        for at in 0..positions.len() {
-            let own = points[positions[at]].values.iter();
-            total[starts[at]..].iter_mut().zip(own).for_each(|(total, value)| *total += value.max(0.0));
-        }
+        let none = vec![vec![0.0; days]; self.promotions.len()];
+        let mut total = Days { first, values: vec![0.0; days], names: &self.promotions, intensities: none };
+        (0..positions.len()).for_each(|at| total.add(&padded(at)));
+        total.even_out();
         let named = self.region.holidays();
         let holidays: Vec<Holiday<'_>> =
             named.iter().map(|holiday| Holiday { day: holiday.day, name: holiday.name }).collect();
         // More last days than half of all would leave nothing to learn from.
         let looking_back = self.last_n.unwrap_or(LAST).min(days / 2);
-        let profile = match Profile::fit(&on(first, &total), &holidays, looking_back) {
+        let profile = match total.with(|total| Profile::fit(total, &holidays, looking_back)) {
             Ok(profile) => profile,
             Err(error) => return Ok(positions.into_iter().map(|at| (at, Err(error))).collect()),
         };
-        let expected =
-            workers.map(positions.len(), |at| Ok(Expectation::fit(&on(first, &padded(at)), &profile)))?;
+        let expected = workers
+            .map(positions.len(), |at| Ok(padded(at).with(|days| Expectation::fit(days, &profile))))?;
         let usable: Vec<usize> = (0..positions.len()).filter(|at| expected[*at].is_ok()).collect();
 
         // Counts and sums in the order of the series: the same whoever computed the expectations.
         let mut sizes = SaleSizes::default();
         for at in &usable {
             if let Ok(expectation) = &expected[*at] {
-                collect_sizes(&on(first, &padded(*at)), expectation, &mut sizes);
+                padded(*at).with(|days| collect_sizes(days, expectation, &mut sizes));
             }
         }
         workers.check()?;
         let mut surprises = PanelSurprises::new(&sizes);
         for at in &usable {
             if let Ok(expectation) = &expected[*at] {
-                collect_surprises(&on(first, &padded(*at)), expectation, &mut surprises);
+                padded(*at).with(|days| collect_surprises(days, expectation, &mut surprises));
             }
         }
         workers.check()?;
@@ -100,8 +103,8 @@ impl DetectOperator {
                 let found = workers.map(usable.len(), |at| {
                     let mut scores = Vec::new();
                     if let Ok(expectation) = &expected[usable[at]] {
-                        let values = padded(usable[at]);
-                        collect_scores(&on(first, &values), expectation, &tails, self.side, &mut scores);
+                        let own = padded(usable[at]);
+                        own.with(|days| collect_scores(days, expectation, &tails, self.side, &mut scores));
                     }
                     Ok(scores)
                 })?;
@@ -113,15 +116,17 @@ impl DetectOperator {
                 Ok(expectation) => expectation,
                 Err(error) => return Ok(Err(*error)),
             };
-            let values = padded(at);
-            let series = on(first, &values);
-            let made = judge(&series, expectation, &tails, threshold, self.side);
+            let own_days = padded(at);
+            let made = own_days.with(|days| judge(days, expectation, &tails, threshold, self.side));
             Ok(made.map(|all| {
                 let points = &points[positions[at]];
                 let own = starts[at]..starts[at] + points.values.len();
                 let causes = own.clone().filter(|day| all[*day].is_anomaly).map(|day| {
-                    let causes = expectation.causes(day, &profile, &series).into_iter();
-                    (day - own.start, causes.map(|(name, factor)| (name.to_owned(), factor)).collect())
+                    let causes = own_days.with(|days| {
+                        let causes = expectation.causes(day, &profile, days).into_iter();
+                        causes.map(|(name, factor)| (name.to_owned(), factor)).collect()
+                    });
+                    (day - own.start, causes)
                 });
                 let causes = causes.collect();
                 let mut judged = all[own.clone()].to_vec();
@@ -133,6 +138,7 @@ impl DetectOperator {
                     times: points.times.clone(),
                     method: Method::Forecast,
                     remark: points.remark(),
+                    drivers: Vec::new(),
                     shares: Vec::new(),
                 }
             }))
@@ -141,7 +147,51 @@ impl DetectOperator {
     }
 }
 
-/// A series that begins on day `first_day`.
-fn on(first_day: i64, values: &[f64]) -> Series<'_> {
-    Series { first_day, values, promotions: &[] }
+/// A series on the panel's calendar, with what may explain its days.
+struct Days<'a> {
+    first: i64,
+    values: Vec<f64>,
+    names: &'a [String],
+    /// A number a day for each name.
+    intensities: Vec<Vec<f64>>,
+}
+
+impl Days<'_> {
+    fn with<T>(&self, work: impl FnOnce(&Series<'_>) -> T) -> T {
+        let promotions = self.names.iter().zip(&self.intensities);
+        let promotions: Vec<Promotion<'_>> =
+            promotions.map(|(name, intensity)| Promotion { name, intensity }).collect();
+        work(&Series { first_day: self.first, values: &self.values, promotions: &promotions })
+    }
+
+    /// Adds a series; its promotions count as much as it sells.
+    fn add(&mut self, other: &Days<'_>) {
+        self.values.iter_mut().zip(&other.values).for_each(|(sum, value)| *sum += value);
+        let sold: f64 = other.values.iter().filter(|value| value.is_finite()).sum();
+        for (sums, others) in self.intensities.iter_mut().zip(&other.intensities) {
+            sums.iter_mut().zip(others).for_each(|(sum, intensity)| *sum += sold * intensity);
+        }
+    }
+
+    /// Turns the sums of promotions into the usual promotion of a sale.
+    fn even_out(&mut self) {
+        let sold: f64 = self.values.iter().filter(|value| value.is_finite()).sum();
+        let sold = if sold > 0.0 { sold } else { 1.0 };
+        self.intensities.iter_mut().flatten().for_each(|intensity| *intensity /= sold);
+    }
+}
+
+/// What is known of each day from `first` on: the largest number of the day, 0 without one.
+fn intensities(known: &Known, first: i64, days: usize) -> Vec<Vec<f64>> {
+    let of = |values: &Vec<f64>| {
+        let mut found: Vec<Option<f64>> = vec![None; days];
+        for (time, value) in known.times.iter().zip(values).filter(|(_, value)| value.is_finite()) {
+            let day = usize::try_from(time.div_euclid(DAY) - first).ok();
+            if let Some(place) = day.and_then(|day| found.get_mut(day)) {
+                *place = Some(place.map_or(*value, |most| most.max(*value)));
+            }
+        }
+        found.into_iter().map(Option::unwrap_or_default).collect()
+    };
+    known.values.iter().map(of).collect()
 }

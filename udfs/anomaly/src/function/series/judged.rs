@@ -76,6 +76,8 @@ pub(super) struct Judged {
     pub(super) usual: Vec<f64>,
     /// Holidays of an anomaly's day, each with the factor that was expected of it.
     pub(super) causes: Vec<(usize, Vec<(String, f64)>)>,
+    /// The part of a sum that drove an anomaly.
+    pub(super) drivers: Vec<(usize, Vec<String>)>,
     /// Shares of the features in an anomaly, of an isolation forest.
     pub(super) shares: Vec<(usize, Vec<Contribution>)>,
 }
@@ -100,7 +102,13 @@ impl Judged {
         time: &arrow::datatypes::DataType,
         at: usize,
     ) -> String {
-        let ids = series.ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let ids = series
+            .ids
+            .iter()
+            .filter(|id| !id.is_null())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         let subject = if ids.is_empty() { String::new() } else { format!("of {ids}") };
         if let Some(shares) = at_point(&self.shares, at) {
             let subject =
@@ -118,7 +126,7 @@ impl Judged {
             value: point.value,
             usual: self.usual.get(at).copied().filter(|usual| usual.is_finite()).unwrap_or(point.expected),
             causes: &causes,
-            driver: None,
+            driver: at_point(&self.drivers, at).and_then(<[String]>::first).map(String::as_str),
         })
     }
 }
@@ -189,6 +197,7 @@ impl DetectOperator {
             remark: points.remark(),
             usual: Vec::new(),
             causes: Vec::new(),
+            drivers: Vec::new(),
             shares,
         })
     }
