@@ -164,7 +164,7 @@ impl Clustering {
 ///
 /// Clusters are numbered from 0 in a fixed order: by their mean in the column that holds money by its name, else in the
 /// first column, largest first; of equal ones by the columns after it. With `previous` they get the numbers of the
-/// clusters that they continue instead ([`SavedCentroids::match_previous`]). Memory: the prepared columns (8 bytes a
+/// clusters that they continue instead, and their labels ([`SavedCentroids::continue_from`]). Memory: the prepared columns (8 bytes a
 /// value) and about 150 bytes a row.
 ///
 /// # Errors
@@ -200,13 +200,10 @@ pub fn cluster(
 
     let numbers = (0..clusters as u32).collect();
     let mut saved = SavedCentroids { columns: prepared.columns.clone(), centroids, numbers, labels };
-    if let Some(previous) = previous {
-        match saved.match_previous(previous) {
-            Some(numbers) => saved.numbers = numbers,
-            None => {
-                remarks.push("the earlier clusters share no column with these; numbers start afresh".into())
-            }
-        }
+    if let Some(previous) = previous
+        && !saved.continue_from(previous)
+    {
+        remarks.push("the earlier clusters share no column with these; numbers start afresh".into());
     }
     let (silhouettes, silhouette_kind) = if points.rows() <= EXACT_ROWS {
         (silhouette::exact(points, &found, run), SilhouetteKind::Exact)

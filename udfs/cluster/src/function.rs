@@ -2,6 +2,7 @@
 
 mod assign;
 mod evaluate;
+mod previous;
 mod profile;
 
 use std::sync::Arc;

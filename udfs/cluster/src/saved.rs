@@ -106,6 +106,48 @@ impl SavedCentroids {
     /// count. Clusters are matched so that the squared distances add up to the least (Kuhn 1955). Of more clusters than
     /// before, those left over get the numbers after the largest in their order; of fewer, some numbers stay unused.
     pub fn match_previous(&self, previous: &SavedCentroids) -> Option<Vec<u32>> {
+        self.costs(previous).map(|costs| self.matched(previous, &costs))
+    }
+
+    /// Takes over numbers as [`SavedCentroids::match_previous`] says, and labels: a cluster keeps its former label as long
+    /// as its middle is nearer to its former self than to any other cluster of before; one that has moved further, or is
+    /// new, is called by what it is now. False where the runs share no column.
+    pub fn continue_from(&mut self, previous: &SavedCentroids) -> bool {
+        let Some(costs) = self.costs(previous) else { return false };
+        let numbers = self.matched(previous, &costs);
+        let before = previous.labels.len();
+        let kept: Vec<Option<&String>> = numbers
+            .iter()
+            .enumerate()
+            .map(|(cluster, number)| {
+                let former = previous.numbers.iter().position(|one| one == number)?;
+                let costs = &costs[cluster * before..(cluster + 1) * before];
+                let nearest = (0..before).min_by(|a, b| costs[*a].total_cmp(&costs[*b]))?;
+                (nearest == former).then(|| &previous.labels[former])
+            })
+            .collect();
+        let mut used: Vec<String> = kept.iter().flatten().map(|label| (*label).clone()).collect();
+        for (label, kept) in self.labels.iter_mut().zip(&kept) {
+            match kept {
+                Some(kept) => label.clone_from(kept),
+                None => {
+                    let own = label.clone();
+                    let mut copies = 1;
+                    while used.contains(label) {
+                        copies += 1;
+                        *label = format!("{own} {copies}");
+                    }
+                    used.push(label.clone());
+                }
+            }
+        }
+        self.numbers = numbers;
+        true
+    }
+
+    /// Squared distances from each cluster to each of an earlier run, row by row, in the columns that both have; `None`
+    /// where there is none.
+    fn costs(&self, previous: &SavedCentroids) -> Option<Vec<f64>> {
         // A name that occurs twice is matched in order.
         let mut used = vec![false; previous.columns.len()];
         let mut shared: Vec<(usize, usize)> = Vec::new();
@@ -132,17 +174,21 @@ impl SavedCentroids {
         };
         // Distances beyond this are equally hopeless, and their sums stay finite.
         let cost = |a: usize, b: usize| squared_distance(&mine(a), &theirs(b)).min(1e200);
+        Some((0..now).flat_map(|a| (0..before).map(move |b| (a, b))).map(|(a, b)| cost(a, b)).collect())
+    }
+
+    /// The numbers that least costs give.
+    fn matched(&self, previous: &SavedCentroids, costs: &[f64]) -> Vec<u32> {
+        let (now, before) = (self.labels.len(), previous.labels.len());
         let mut numbers: Vec<Option<u32>> = vec![None; now];
         if now <= before {
-            let costs: Vec<f64> =
-                (0..now).flat_map(|a| (0..before).map(move |b| (a, b))).map(|(a, b)| cost(a, b)).collect();
-            for (cluster, matched) in assign(&costs, now, before).into_iter().enumerate() {
+            for (cluster, matched) in assign(costs, now, before).into_iter().enumerate() {
                 numbers[cluster] = Some(previous.numbers[matched]);
             }
         } else {
-            let costs: Vec<f64> =
-                (0..before).flat_map(|b| (0..now).map(move |a| (a, b))).map(|(a, b)| cost(a, b)).collect();
-            for (matched, cluster) in assign(&costs, before, now).into_iter().enumerate() {
+            let turned: Vec<f64> =
+                (0..before).flat_map(|b| (0..now).map(move |a| costs[a * before + b])).collect();
+            for (matched, cluster) in assign(&turned, before, now).into_iter().enumerate() {
                 numbers[cluster] = Some(previous.numbers[matched]);
             }
         }
@@ -153,7 +199,7 @@ impl SavedCentroids {
                 next - 1
             })
         });
-        Some(fresh.collect())
+        fresh.collect()
     }
 }
 
@@ -233,5 +279,30 @@ mod tests {
         let mut other = before.clone();
         other.columns.iter_mut().for_each(|column| column.name.insert(0, 'x'));
         assert_eq!(after.match_previous(&other), None);
+    }
+
+    #[test]
+    fn labels_stay_with_clusters_that_hardly_move() {
+        let mut before = saved(0.0, 1.0, &[100.0, 10.0, 10.0, 3.0, 1.0, 1.0]);
+        before.labels = ["Champions", "Loyal", "Lost"].map(str::to_owned).to_vec();
+        before.numbers = vec![4, 7, 2];
+        // In another order and at other scales; what rules would call them now is another thing.
+        let mut now = saved(2.0, 3.0, &[1.1, 1.0, 90.0, 11.0, 12.0, 3.0]);
+        now.labels = ["Hibernating", "Loyal", "At risk"].map(str::to_owned).to_vec();
+        assert!(now.continue_from(&before));
+        assert_eq!(
+            (now.numbers.as_slice(), now.labels.as_slice()),
+            (&[2, 4, 7][..], &["Lost", "Champions", "Loyal"].map(str::to_owned)[..],)
+        );
+        // One more cluster is new, and one that moved to where another was is called by what it is now.
+        let mut more = saved(0.0, 1.0, &[95.0, 10.0, 99.0, 10.0, 1.0, 1.0, 10.0, 3.0]);
+        more.labels = ["Champions", "Champions 2", "Lost", "Loyal"].map(str::to_owned).to_vec();
+        before.labels[0] = "Stars".to_owned();
+        assert!(more.continue_from(&before));
+        assert_eq!(more.numbers.len(), 4);
+        assert!(more.numbers.contains(&8));
+        let labels: std::collections::BTreeSet<_> = more.labels.iter().collect();
+        assert_eq!(labels.len(), 4, "{labels:?}");
+        assert!(labels.iter().any(|label| *label == "Stars"));
     }
 }

@@ -6,15 +6,17 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray,
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Binding, RelationCall, RelationFunction, RelationOperator, RelationWork,
-    Signature, Workers,
+    Argument, ArgumentError, Binding, OtherRelation, RelationCall, RelationFunction, RelationOperator,
+    RelationWork, Signature, Workers,
 };
 
+use super::previous::{self, PREVIOUS};
 use super::{
     Chosen, FEATURE_COLS, ID_COLS, K, METHOD, MISSING, SEED, STANDARDIZE, TRANSFORM, describe, fault,
     features, request, run,
 };
 use crate::cluster::{Request, cluster};
+use crate::saved::SavedCentroids;
 
 const SIGNATURE: Signature = Signature {
     name: "cluster",
@@ -22,7 +24,18 @@ const SIGNATURE: Signature = Signature {
     description: "Puts the rows of a relation into groups that are alike, numbers and names the groups, and says of \
                   each row how well it sits in its own and which other is nearest.",
     example: "SELECT segment_label, count(*) FROM cluster((SELECT * FROM rfm()), k => 5) GROUP BY segment_label",
-    arguments: &[Argument::RELATION, K, METHOD, FEATURE_COLS, ID_COLS, STANDARDIZE, TRANSFORM, MISSING, SEED],
+    arguments: &[
+        Argument::RELATION,
+        K,
+        METHOD,
+        FEATURE_COLS,
+        ID_COLS,
+        STANDARDIZE,
+        TRANSFORM,
+        MISSING,
+        SEED,
+        PREVIOUS,
+    ],
 };
 
 #[derive(Debug)]
@@ -45,6 +58,10 @@ impl RelationFunction for ClusterFunction {
             Field::new("status_detail", DataType::Utf8, true),
         ];
         Chosen::of(call)?.bind(call, true, output)
+    }
+
+    fn bind_other(&self, call: &RelationCall, other: &OtherRelation) -> Result<Vec<usize>, ArgumentError> {
+        previous::bind(call, other)
     }
 
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
@@ -71,11 +88,31 @@ impl RelationOperator for ClusterOperator {
     }
 
     fn process(&self, rows: &RecordBatch, workers: &Workers) -> Result<RecordBatch> {
+        self.clustered(rows, None, workers)
+    }
+
+    fn process_beside(
+        &self,
+        rows: &RecordBatch,
+        other: &RecordBatch,
+        workers: &Workers,
+    ) -> Result<RecordBatch> {
+        self.clustered(rows, previous::clusters(other)?.as_ref(), workers)
+    }
+}
+
+impl ClusterOperator {
+    fn clustered(
+        &self,
+        rows: &RecordBatch,
+        previous: Option<&SavedCentroids>,
+        workers: &Workers,
+    ) -> Result<RecordBatch> {
         if rows.num_rows() == 0 {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
         }
         let features = features(rows, &self.features)?;
-        let clustering = cluster(&features, &self.request, None, &run(workers))
+        let clustering = cluster(&features, &self.request, previous, &run(workers))
             .map_err(|error| fault(SIGNATURE.name, &error))?;
         workers.check()?;
         let numbers = 0..rows.num_rows();

@@ -6,16 +6,18 @@ use arrow::array::{Float64Array, Int32Array, Int64Array, RecordBatch, StringArra
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Binding, RelationCall, RelationFunction, RelationOperator, RelationWork,
-    Signature, Workers,
+    Argument, ArgumentError, Binding, OtherRelation, RelationCall, RelationFunction, RelationOperator,
+    RelationWork, Signature, Workers,
 };
 
+use super::previous::{self, PREVIOUS};
 use super::{
     Chosen, FEATURE_COLS, ID_COLS, K, METHOD, MISSING, SEED, STANDARDIZE, TRANSFORM, describe, fault,
     features, request, run,
 };
 use crate::cluster::{Request, Segment, cluster};
 use crate::profile::FeatureProfile;
+use crate::saved::SavedCentroids;
 
 const SIGNATURE: Signature = Signature {
     name: "cluster_profile",
@@ -23,7 +25,18 @@ const SIGNATURE: Signature = Signature {
     description: "Clusters the rows of a relation as cluster does and gives one row a cluster and feature: the \
                   cluster's mean and median beside those of all rows.",
     example: "SELECT segment_label, feature, median, overall_median FROM cluster_profile((SELECT * FROM rfm()), k => 5)",
-    arguments: &[Argument::RELATION, K, METHOD, FEATURE_COLS, ID_COLS, STANDARDIZE, TRANSFORM, MISSING, SEED],
+    arguments: &[
+        Argument::RELATION,
+        K,
+        METHOD,
+        FEATURE_COLS,
+        ID_COLS,
+        STANDARDIZE,
+        TRANSFORM,
+        MISSING,
+        SEED,
+        PREVIOUS,
+    ],
 };
 
 #[derive(Debug)]
@@ -51,6 +64,10 @@ impl RelationFunction for ClusterProfile {
             Field::new("top_value_overall_share", DataType::Float64, true),
         ];
         Chosen::of(call)?.bind(call, false, output)
+    }
+
+    fn bind_other(&self, call: &RelationCall, other: &OtherRelation) -> Result<Vec<usize>, ArgumentError> {
+        previous::bind(call, other)
     }
 
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
@@ -102,11 +119,31 @@ impl RelationOperator for ProfileOperator {
     }
 
     fn process(&self, rows: &RecordBatch, workers: &Workers) -> Result<RecordBatch> {
+        self.clustered(rows, None, workers)
+    }
+
+    fn process_beside(
+        &self,
+        rows: &RecordBatch,
+        other: &RecordBatch,
+        workers: &Workers,
+    ) -> Result<RecordBatch> {
+        self.clustered(rows, previous::clusters(other)?.as_ref(), workers)
+    }
+}
+
+impl ProfileOperator {
+    fn clustered(
+        &self,
+        rows: &RecordBatch,
+        previous: Option<&SavedCentroids>,
+        workers: &Workers,
+    ) -> Result<RecordBatch> {
         if rows.num_rows() == 0 {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
         }
         let features = features(rows, &self.features)?;
-        let clustering = cluster(&features, &self.request, None, &run(workers))
+        let clustering = cluster(&features, &self.request, previous, &run(workers))
             .map_err(|error| fault(SIGNATURE.name, &error))?;
         workers.check()?;
         let mut out: Vec<(&Segment, &str, Figures)> = Vec::new();
