@@ -3,6 +3,7 @@
 mod authenticate;
 mod columns;
 mod findings;
+mod references;
 mod scalar;
 mod stream;
 
@@ -103,6 +104,14 @@ const MARKET_PRICE_COL: Argument = Argument {
           market_price",
 };
 
+const REFERENCES: Argument = Argument {
+    name: "references",
+    kind: Kind::Relation,
+    default: None,
+    doc: "reference photos that were looked at before, instead of the folder images.gallery: a row each with sku and \
+          embedding (of the same model), perhaps phash and model_version, as image_embedding and image_phash give them",
+};
+
 const LAT_COL: Argument = Argument {
     name: "lat_col",
     kind: Kind::Text,
@@ -125,6 +134,7 @@ const ARGUMENTS: &[Argument] = &[
     MODEL,
     THRESHOLD,
     EXPLAIN,
+    REFERENCES,
     IMAGE_COL,
     ID_COL,
     SKU_COL,
@@ -142,10 +152,13 @@ fn photos(
     rows: stream::Rows,
 ) -> Result<RelationWork, ArgumentError> {
     let (columns, _) = columns::Columns::bind(call, output)?;
+    let references = call.other.as_ref().map(|other| references::ReferenceColumns::bind(call, other));
+    let references = references.transpose()?.map(|(columns, _)| columns);
     Ok(RelationWork::Stream(Arc::new(stream::Photos {
         request: request(&call.arguments, images)?,
         images: Arc::clone(images),
         columns,
+        references,
         schema: Arc::new(Schema::new(binding.output.clone())),
         rows,
     })))

@@ -31,6 +31,18 @@ struct Known {
     references: Option<Arc<References>>,
 }
 
+/// Reference photos that a table gives, by their articles.
+pub(crate) type KnownPhotos = HashMap<String, Vec<KnownPhoto>>;
+
+/// A reference photo that was looked at before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KnownPhoto {
+    pub(crate) embedding: Vec<f32>,
+    pub(crate) phash: Option<u64>,
+    /// The model whose embedding it is; any where it is not said.
+    pub(crate) model_version: Option<String>,
+}
+
 /// What the reference photos of one article look like.
 #[derive(Debug)]
 pub(crate) struct References {
@@ -90,6 +102,22 @@ fn stamp(folder: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
     files.sort();
     files.truncate(MOST);
     files
+}
+
+impl References {
+    /// Those of an article among photos that a table gives: as far as `version` of the model made their embeddings, and
+    /// they have one length. None where there are none.
+    pub(crate) fn known(photos: &[KnownPhoto], version: &str) -> Option<Self> {
+        let made = |photo: &&KnownPhoto| photo.model_version.as_ref().is_none_or(|made| made == version);
+        let photos: Vec<&KnownPhoto> = photos.iter().filter(made).collect();
+        let mut embeddings = Nearest::new(photos.first()?.embedding.len());
+        for photo in &photos {
+            // An embedding without a direction is near nothing.
+            let _ = embeddings.add(&photo.embedding);
+        }
+        let hashes = photos.iter().filter_map(|photo| photo.phash).collect();
+        Some(Self { embeddings: Some(embeddings), hashes, colours: Vec::new() })
+    }
 }
 
 fn look<'a>(

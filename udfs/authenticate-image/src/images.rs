@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::config::ImageConfig;
 use crate::fetch::{FetchLimits, Fetcher};
 use crate::gallery::Gallery;
+use crate::identity::PhotoModel;
 use crate::models::Models;
 use crate::photo::{Limits, Photo};
 use crate::places::{Location, Places};
@@ -63,6 +64,16 @@ impl Images {
     #[must_use]
     pub(crate) fn models(&self) -> &Models {
         &self.models
+    }
+
+    /// The models that there are, in the order of their names; for one whose files are wrong, what is.
+    #[must_use]
+    pub fn photo_models(&self) -> Vec<Result<PhotoModel, String>> {
+        let read = |name: String| {
+            PhotoModel::read(self.models.dir(), &name)
+                .map_err(|(file, reason)| format!("model '{name}': {file}: {reason}"))
+        };
+        self.models.names().into_iter().map(read).collect()
     }
 
     /// The reference photos.

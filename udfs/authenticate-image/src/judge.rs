@@ -1,5 +1,6 @@
 //! One photo: from its bytes to a verdict with its reasons.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::checks::{Finding, Weighed, weigh};
 use crate::evidence;
-use crate::gallery::References;
+use crate::gallery::{KnownPhoto, KnownPhotos, References};
 use crate::images::{Images, Refused, Source};
 use crate::model::Model;
 use crate::models::ModelError;
@@ -134,6 +135,8 @@ pub(crate) struct Judge {
     images: Arc<Images>,
     request: Request,
     model: Arc<Model>,
+    /// What a table says of the articles' references, instead of the gallery.
+    known: Option<HashMap<String, Arc<References>>>,
     evaluated_at: DateTime<Utc>,
 }
 
@@ -142,14 +145,24 @@ impl Judge {
     ///
     /// # Errors
     /// When the model can't be loaded, or says nothing of authenticity.
-    pub(crate) fn new(images: Arc<Images>, request: &Request) -> Result<Self, ModelError> {
+    pub(crate) fn new(
+        images: Arc<Images>,
+        request: &Request,
+        known: Option<KnownPhotos>,
+    ) -> Result<Self, ModelError> {
         let model = images.models().get(&request.model)?;
         if !model.judges() {
             let reason = "it makes embeddings and knows no verdicts".to_owned();
             let name = request.model.clone();
             return Err(ModelError::File { name, file: crate::models::SPEC, reason });
         }
-        Ok(Self { images, request: request.clone(), model, evaluated_at: Utc::now() })
+        let known = known.map(|known| {
+            let of = |(sku, photos): (String, Vec<KnownPhoto>)| {
+                Some((sku, Arc::new(References::known(&photos, model.version())?)))
+            };
+            known.into_iter().filter_map(of).collect()
+        });
+        Ok(Self { images, request: request.clone(), model, known, evaluated_at: Utc::now() })
     }
 
     /// SHA-256 of the model.
@@ -193,9 +206,10 @@ impl Judge {
         let quality = Quality::measure(&photo.pixels, Some(region.bounds));
         let opinion = self.model.look(&photo.pixels, (bytes, photo.media_type()), handle)?;
         let sku = listing.sku.as_ref().or(self.request.sku.as_ref());
-        let references = match sku {
-            Some(sku) => self.images.gallery().of(sku, &self.images, &self.model)?,
-            None => None,
+        let references = match (sku, &self.known) {
+            (Some(sku), Some(known)) => known.get(sku).cloned(),
+            (Some(sku), None) => self.images.gallery().of(sku, &self.images, &self.model)?,
+            (None, _) => None,
         };
         let wanted = |check: &str| self.request.explain || self.model.weights().of(check) != 0.0;
         let facts = evidence::Facts {

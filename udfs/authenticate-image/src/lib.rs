@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a path, URL or bytes become bytes | [`images`], [`places`] (what is allowed), [`fetch`] with [`files`], [`web`] and [`objects`] |
 //! | bytes become pixels | [`photo`] |
-//! | pixels become an opinion | [`models`], [`model`], [`backend`], [`preprocess`], [`detector`], [`remote`] |
+//! | pixels become an opinion | [`models`], [`identity`], [`model`], [`backend`], [`preprocess`], [`detector`], [`remote`] |
 //! | a photo has findings | [`evidence`] with [`quality`], [`region`], [`exif_facts`], [`jpeg`], [`double_compression`], [`ela`], [`phash`], [`colour`], [`gallery`] |
 //! | findings add up to a verdict | [`checks`], [`judge`], [`sentence`] |
 //! | SQL asks for it | [`function`] |
@@ -31,6 +31,7 @@ mod format;
 mod function;
 mod gallery;
 mod header;
+mod identity;
 mod images;
 mod inside;
 mod jpeg;
@@ -69,5 +70,6 @@ mod web_place;
 
 pub use config::ImageConfig;
 pub use function::{functions, scalar_functions};
+pub use identity::PhotoModel;
 pub use images::Images;
 pub use train::{Labelled, Report, TrainError, train_head};

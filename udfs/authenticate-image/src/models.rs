@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendError, Network, Tensor};
 use crate::checks::Weights;
+use crate::identity::PhotoModel;
 use crate::model::{Kind, Model};
 use crate::onnx_file;
 use crate::remote::RemoteClassifier;
@@ -143,11 +143,10 @@ impl Models {
             Ok(text) => Weights::read(&text).map_err(|reason| file(CHECKS, reason))?,
             Err(_) => Weights::default(),
         };
-        let mut digest = Sha256::new();
-        digest.update(&text);
-        let mut network = |input: Option<&Input>| -> Result<Network, ModelError> {
+        let version =
+            PhotoModel::read(&self.dir, name).map_err(|(which, reason)| file(which, reason))?.sha256;
+        let network = |input: Option<&Input>| -> Result<Network, ModelError> {
             let bytes = read(&folder.join(NETWORK)).map_err(|reason| file(NETWORK, reason))?;
-            digest.update(&bytes);
             let shape = onnx_file::describe(&bytes).map_err(|error| file(NETWORK, error.to_string()))?;
             if let Some(input) = input {
                 fits(&shape, input).map_err(|reason| file(NETWORK, reason))?;
@@ -174,18 +173,10 @@ impl Models {
                 Kind::Embedding { network, input: spec.input, output }
             }
             ModelSpec::Head(spec) => {
-                // Looked at before it is loaded: heads that stand on each other would be loaded for ever.
-                let below = std::fs::read_to_string(self.dir.join(&spec.backbone).join(SPEC));
-                if below.is_ok_and(|text| matches!(ModelSpec::read(&text), Ok(ModelSpec::Head(_)))) {
-                    let reason =
-                        format!("backbone '{}' must make embeddings, and is a head itself", spec.backbone);
-                    return Err(file(SPEC, reason));
-                }
                 let backbone =
                     self.embedding(&spec.backbone).map_err(|error| file(SPEC, error.to_string()))?;
                 let network = network(None)?;
                 let output = output(&network, Some(&spec.output), 0)?;
-                digest.update(backbone.version());
                 Kind::Head { backbone, network, output, mirror: spec.mirror }
             }
             ModelSpec::Classifier(spec) => {
@@ -203,7 +194,6 @@ impl Models {
                 Kind::Remote(RemoteClassifier::new(spec).map_err(|error| file(SPEC, error.to_string()))?)
             }
         };
-        let version = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let model = Model::new(name.to_owned(), version, kind, weights);
         model.try_out().map_err(|reason| file(NETWORK, reason))?;
         Ok(model)
@@ -216,7 +206,8 @@ fn stamp(folder: &Path) -> Stamp {
     files.map(|file| std::fs::metadata(folder.join(file)).ok().and_then(of)).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// A file of a network, unless it is too large.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
     if size > LARGEST {
         return Err(format!("{size} bytes; at most {LARGEST} are read"));

@@ -207,7 +207,11 @@ impl ModelSpec {
     /// # Errors
     /// What is wrong with it, in the words of its reader.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
-        let spec: Self = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let said = |error: toml::de::Error| error.message().to_owned();
+        let mut table: toml::Table = text.parse().map_err(said)?;
+        // What a model does is for people: any names, any numbers.
+        table.remove("metrics");
+        let spec: Self = table.try_into().map_err(said)?;
         let input = match &spec {
             ModelSpec::Embedding(Embedding { input, .. })
             | ModelSpec::Classifier(Classifier { input, .. })

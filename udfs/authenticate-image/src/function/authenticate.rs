@@ -8,10 +8,11 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    ArgumentError, Binding, RelationCall, RelationFunction, RelationWork, Signature,
+    ArgumentError, Binding, OtherRelation, RelationCall, RelationFunction, RelationWork, Signature,
 };
 
 use super::columns::Columns;
+use super::references::ReferenceColumns;
 use super::stream::Judged;
 use super::{ARGUMENTS, photos};
 use crate::images::Images;
@@ -60,6 +61,10 @@ impl RelationFunction for AuthenticateImage {
 
     fn bind(&self, call: &RelationCall) -> Result<Binding, ArgumentError> {
         Columns::bind(call, output()).map(|(_, binding)| binding)
+    }
+
+    fn bind_other(&self, call: &RelationCall, other: &OtherRelation) -> Result<Vec<usize>, ArgumentError> {
+        ReferenceColumns::bind(call, other).map(|(_, read)| read)
     }
 
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {

@@ -6,10 +6,11 @@ use arrow::array::{ArrayRef, Float64Array, Int32Builder, ListBuilder, StringArra
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    ArgumentError, Binding, RelationCall, RelationFunction, RelationWork, Signature,
+    ArgumentError, Binding, OtherRelation, RelationCall, RelationFunction, RelationWork, Signature,
 };
 
 use super::columns::Columns;
+use super::references::ReferenceColumns;
 use super::stream::Judged;
 use super::{ARGUMENTS, photos};
 use crate::checks::Weighed;
@@ -54,6 +55,10 @@ impl RelationFunction for AuthenticationFindings {
 
     fn bind(&self, call: &RelationCall) -> Result<Binding, ArgumentError> {
         Columns::bind(call, output()).map(|(_, binding)| binding)
+    }
+
+    fn bind_other(&self, call: &RelationCall, other: &OtherRelation) -> Result<Vec<usize>, ArgumentError> {
+        ReferenceColumns::bind(call, other).map(|(_, read)| read)
     }
 
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {

@@ -16,6 +16,7 @@ use smartsneaks_table_function::{StreamOperator, Workers};
 use tokio::runtime::Handle;
 
 use super::columns::Columns;
+use super::references::ReferenceColumns;
 use crate::images::{Images, Source};
 use crate::judge::{Judge, Judgement, Listing, Request};
 use crate::reuse::Seen;
@@ -39,6 +40,8 @@ pub(super) struct Photos {
     pub(super) images: Arc<Images>,
     pub(super) request: Request,
     pub(super) columns: Columns,
+    /// Those of the second relation.
+    pub(super) references: Option<ReferenceColumns>,
     pub(super) schema: SchemaRef,
     pub(super) rows: Rows,
 }
@@ -56,25 +59,36 @@ impl StreamOperator for Photos {
         format!("model={model}, threshold={threshold}, explain={explain}{sku}")
     }
 
-    fn stream(&self, rows: SendableRecordBatchStream, workers: Workers) -> Result<SendableRecordBatchStream> {
+    fn stream(
+        &self,
+        rows: SendableRecordBatchStream,
+        other: Option<SendableRecordBatchStream>,
+        workers: Workers,
+    ) -> Result<SendableRecordBatchStream> {
         let columns = self.columns.clone();
         let images = Arc::clone(&self.images);
         let read = rows.map(move |rows| items(&rows?, &columns, &images));
         let items = read.map_ok(|items| stream::iter(items).map(Ok::<_, DataFusionError>)).try_flatten();
         let groups = grouped(items);
 
-        // Models are loaded by the first group, on a thread that may wait for files.
+        // Models are loaded and references read by the first group, on a thread that may wait for files.
+        let references = Arc::new(tokio::sync::Mutex::new(self.references.zip(other)));
         let judge = Arc::new(tokio::sync::OnceCell::new());
         let (images, request, handle) = (Arc::clone(&self.images), self.request.clone(), Handle::current());
         let judged = groups
             .map(move |group| {
                 let (judge, images, request) = (Arc::clone(&judge), Arc::clone(&images), request.clone());
+                let references = Arc::clone(&references);
                 let (workers, handle) = (workers.clone(), handle.clone());
                 async move {
                     let group = group?;
                     let judge = judge
                         .get_or_try_init(|| async {
-                            let work = move || Judge::new(images, &request).map(Arc::new);
+                            let known = match references.lock().await.take() {
+                                Some((columns, rows)) => Some(columns.read(rows).await?),
+                                None => None,
+                            };
+                            let work = move || Judge::new(images, &request, known).map(Arc::new);
                             finished(tokio::task::spawn_blocking(work).await)?
                                 .map_err(|error| DataFusionError::External(Box::new(error)))
                         })
