@@ -26,6 +26,7 @@ pub struct Engine {
     lake: Arc<Lake>,
     functions: Arc<Registry>,
     models: Cache,
+    images: Arc<Images>,
     template: SessionState,
     cpu: CpuRuntime,
     next_session: AtomicI32,
@@ -51,7 +52,7 @@ impl Engine {
         let template = template(&settings, runtime, &images)?;
         let cpu = CpuRuntime::start(settings.threads)?;
         let (models, next_session) = (Cache::default(), AtomicI32::new(1));
-        Ok(Arc::new(Self { settings, lake, functions, models, template, cpu, next_session }))
+        Ok(Arc::new(Self { settings, lake, functions, models, images, template, cpu, next_session }))
     }
 
     /// A new session; sessions share nothing that a client can change.
@@ -81,6 +82,10 @@ impl Engine {
 
     pub(crate) fn models(&self) -> &Cache {
         &self.models
+    }
+
+    pub(crate) fn images(&self) -> &Arc<Images> {
+        &self.images
     }
 
     pub(crate) fn template(&self) -> &SessionState {

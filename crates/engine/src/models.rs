@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
@@ -15,6 +16,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionContext;
+use sha2::{Digest, Sha256};
+use smartsneaks_authenticate_image::PhotoModel;
 use smartsneaks_lake::{Lake, Transaction, Version, WriteMode};
 use smartsneaks_table_function::StoredModel;
 
@@ -22,6 +25,8 @@ use crate::error::{Error, Kind};
 
 /// The registry.
 pub const MODELS: &str = "ml.models";
+/// The function whose models are folders of the project: the registry has no state of theirs.
+const PHOTOS: &str = "authenticate_image";
 const STATES: &str = "ml.model_states";
 /// Models that are held ready, at most.
 const HELD: usize = 16;
@@ -115,6 +120,9 @@ async fn read(lake: &Lake, version: &Version, state: &SessionState, text: &str) 
     else {
         return Ok(None);
     };
+    if function == PHOTOS {
+        return Ok(None);
+    }
     let states = self::rows(lake, version, state, STATES, of(Some(number))).await?;
     let bytes = states.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| {
         let states = cast(batch.column_by_name("state")?, &DataType::Binary).ok()?;
@@ -157,30 +165,126 @@ pub async fn keep(
     (name, number): (&str, i64),
     training: &Training,
 ) -> Result<(), Error> {
-    let one = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
-    let integer = |number: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![number])) };
-    let created =
-        TimestampMicrosecondArray::from_value(Utc::now().timestamp_micros(), 1).with_timezone("UTC");
-    let trained = i64::try_from(training.warehouse_version).unwrap_or(i64::MAX);
-    let bytes = i64::try_from(training.state.len()).unwrap_or(i64::MAX);
-    let registry: Vec<(&str, ArrayRef)> = vec![
-        ("name", one(name)),
-        ("version", integer(number)),
-        ("warehouse_version", integer(trained)),
-        ("function", one(&training.function)),
-        ("query", one(&training.query)),
-        ("metrics", one(&training.metrics)),
-        ("bytes", integer(bytes)),
-        ("created_at", Arc::new(created)),
-    ];
     let state: ArrayRef = Arc::new(BinaryArray::from(vec![training.state.as_slice()]));
-    let states = vec![("name", one(name)), ("version", integer(number)), ("state", state)];
-    for (table, columns) in [(STATES, states), (MODELS, registry)] {
-        let columns = columns.into_iter().map(|(name, column)| (name, column, true));
-        let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
-        write(transaction, table, WriteMode::Append, vec![batch]).await?;
+    let states = vec![("name", one(name)), ("version", integer(Some(number))), ("state", state)];
+    append(transaction, STATES, states).await?;
+    let digest = Sha256::digest(&training.state);
+    let line = Line {
+        number,
+        warehouse_version: i64::try_from(training.warehouse_version).ok(),
+        function: &training.function,
+        query: &training.query,
+        metrics: &training.metrics,
+        bytes: training.state.len() as u64,
+        sha256: &digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+    };
+    append(transaction, MODELS, line.columns(name)).await
+}
+
+/// Lists models that look at photos in a run's registry: those that are new, and those whose files have changed.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn list_photo_models(
+    lake: &Lake,
+    transaction: &mut Transaction,
+    state: &SessionState,
+    found: &[PhotoModel],
+) -> Result<(), Error> {
+    let base = Arc::clone(transaction.base());
+    let listed = rows(lake, &base, state, MODELS, lit(true)).await?;
+    // A registry of before models were told by their digests.
+    if listed.iter().any(|batch| batch.column_by_name("sha256").is_none()) {
+        let with_digest = listed.iter().map(|batch| {
+            let mut columns: Vec<(String, ArrayRef)> = batch
+                .schema()
+                .fields()
+                .iter()
+                .zip(batch.columns())
+                .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
+                .collect();
+            columns.push(("sha256".to_owned(), new_null_array(&DataType::Utf8, batch.num_rows())));
+            let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+            RecordBatch::try_from_iter_with_nullable(columns)
+        });
+        write(transaction, MODELS, WriteMode::Overwrite, with_digest.collect::<Result<_, _>>()?).await?;
+    }
+    let mut last: BTreeMap<String, (i64, Option<String>)> = BTreeMap::new();
+    for batch in &listed {
+        for row in 0..batch.num_rows() {
+            let Some(numbers) = integers(batch, "version") else { continue };
+            let number = numbers.as_primitive::<Int64Type>().value(row);
+            let Some(name) = text_at(batch, "name", row) else { continue };
+            let line = (number, text_at(batch, "sha256", row));
+            last.entry(name).and_modify(|last| *last = line.clone().max(last.clone())).or_insert(line);
+        }
+    }
+    for model in found {
+        let before = last.get(&model.name);
+        if before.is_some_and(|(_, sha256)| sha256.as_ref() == Some(&model.sha256)) {
+            continue;
+        }
+        let line = Line {
+            number: before.map_or(1, |(number, _)| number + 1),
+            warehouse_version: None,
+            function: PHOTOS,
+            query: &model.spec,
+            metrics: &model.metrics,
+            bytes: model.bytes,
+            sha256: &model.sha256,
+        };
+        append(transaction, MODELS, line.columns(&model.name)).await?;
     }
     Ok(())
+}
+
+/// A line of the registry, to be written.
+struct Line<'a> {
+    number: i64,
+    /// None for a model that was not trained here.
+    warehouse_version: Option<i64>,
+    function: &'a str,
+    query: &'a str,
+    metrics: &'a str,
+    bytes: u64,
+    /// Of the state, or of the model's files.
+    sha256: &'a str,
+}
+
+impl Line<'_> {
+    fn columns(&self, name: &str) -> Vec<(&'static str, ArrayRef)> {
+        let created =
+            TimestampMicrosecondArray::from_value(Utc::now().timestamp_micros(), 1).with_timezone("UTC");
+        vec![
+            ("name", one(name)),
+            ("version", integer(Some(self.number))),
+            ("warehouse_version", integer(self.warehouse_version)),
+            ("function", one(self.function)),
+            ("query", one(self.query)),
+            ("metrics", one(self.metrics)),
+            ("bytes", integer(i64::try_from(self.bytes).ok())),
+            ("sha256", one(self.sha256)),
+            ("created_at", Arc::new(created)),
+        ]
+    }
+}
+
+fn one(text: &str) -> ArrayRef {
+    Arc::new(StringArray::from(vec![text]))
+}
+
+fn integer(number: Option<i64>) -> ArrayRef {
+    Arc::new(Int64Array::from(vec![number]))
+}
+
+async fn append(
+    transaction: &mut Transaction,
+    table: &str,
+    columns: Vec<(&'static str, ArrayRef)>,
+) -> Result<(), Error> {
+    let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
+    write(transaction, table, WriteMode::Append, vec![batch]).await
 }
 
 /// Takes all versions of model `name` out of the versions to come.
@@ -234,5 +338,5 @@ fn integers(batch: &RecordBatch, column: &str) -> Option<ArrayRef> {
 
 fn text_at(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
     let texts = cast(batch.column_by_name(column)?, &DataType::Utf8).ok()?;
-    Some(texts.as_string::<i32>().value(row).to_owned())
+    texts.is_valid(row).then(|| texts.as_string::<i32>().value(row).to_owned())
 }

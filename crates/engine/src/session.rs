@@ -1,6 +1,7 @@
 //! One connection's state: variables, transaction, pinned version, and the statement under way.
 
 mod execute;
+mod photo_models;
 mod prepare;
 mod train;
 mod transaction;
