@@ -15,7 +15,7 @@ pub(crate) struct Run {
     /// Models to run, by table; the others keep their tables. Default: all
     #[arg(long, value_name = "MODEL", num_args = 1..)]
     select: Vec<String>,
-    /// Rebuild everything from the raw files; today's model kinds always do
+    /// Rebuild everything from the raw files: incremental models too begin anew
     #[arg(long)]
     full: bool,
 }
@@ -27,7 +27,8 @@ impl Run {
         }
         let project = global.project(Vec::new())?;
         let engine = Engine::open(project.settings.clone()).await?;
-        let selection = Selection { models: self.select, trigger: Some("manual".to_owned()) };
+        let selection =
+            Selection { models: self.select, full: self.full, trigger: Some("manual".to_owned()) };
         let report = with_interrupt(build(&engine, &project, &selection)).await?;
         let loaded: u64 = report.models.iter().map(|m| m.loaded).sum();
         let quarantined: u64 = report.models.iter().map(|m| m.quarantined).sum();

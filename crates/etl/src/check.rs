@@ -53,7 +53,8 @@ pub(crate) async fn expectations(
         }
         reports.push(report);
     }
-    if model.header.kind == ModelKind::Full && !model.header.key.is_empty() {
+    let is_table = matches!(model.header.kind, ModelKind::Full | ModelKind::Incremental);
+    if is_table && !model.header.key.is_empty() {
         reports.push(unique_key(session, model).await?);
     }
     Ok(reports)
@@ -110,7 +111,15 @@ async fn unique_key(session: &Session, model: &Model) -> Result<CheckReport, Etl
         model.name
     ))
     .at(crate::error::Place::new(&model.file.path, &model.file.text, 1, 0))
-    .with_hint("mend the query or the key, or keep one row a key with dedup: {order_by: …}"))
+    .with_hint(match model.header.kind {
+        ModelKind::Incremental => format!(
+            "leave out what the table has: WHERE {} NOT IN (SELECT {} FROM {})",
+            model.header.key[0],
+            model.header.key[0],
+            model.bare_name()
+        ),
+        _ => "mend the query or the key, or keep one row a key with dedup: {order_by: …}".to_owned(),
+    }))
 }
 
 /// Runs a check of the project against `version`, which the session reads.

@@ -6,6 +6,7 @@ use smartsneaks_engine::nearest;
 
 use crate::error::{EtlError, Place};
 use crate::function::Function;
+use crate::header::ModelKind;
 use crate::model::{Model, Models, SqlFile};
 use crate::references::{self, Reference};
 use crate::text;
@@ -102,6 +103,8 @@ fn references_of(
 ) -> Result<Vec<(String, Place)>, EtlError> {
     let mut found: Vec<_> = references::tables(&model.file.query)
         .into_iter()
+        // What the table held before comes of an earlier run.
+        .filter(|reference| model.header.kind != ModelKind::Incremental || reference.name != model.name)
         .map(|reference| {
             let place = place_of(&model.file, &reference);
             (reference.name, place)

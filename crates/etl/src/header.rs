@@ -2,7 +2,7 @@
 //!
 //! ```sql
 //! /*---
-//! kind: full                   # full (a table, rebuilt by every run) | view
+//! kind: full                   # full (a table, rebuilt by every run) | view | incremental (each run adds rows)
 //! description: One row an order line.
 //! key: [sale_id]
 //! dedup: {order_by: "source_file, source_line"}
@@ -37,6 +37,8 @@ pub enum ModelKind {
     /// A table, rebuilt whole by every run.
     #[default]
     Full,
+    /// A table that each run adds rows to. Its query may read the table as it was before, to tell what is new.
+    Incremental,
     /// A query stored in the warehouse version and expanded where it is used.
     View,
     /// What a table function learned, kept under the file's name in `ml.models`.
@@ -224,10 +226,11 @@ fn interpret(
         Some(kind) => match kind.value.as_str() {
             "full" => ModelKind::Full,
             "view" => ModelKind::View,
+            "incremental" => ModelKind::Incremental,
             "learned" => ModelKind::Learned,
             other => {
                 return Err(EtlError::config(format!(
-                    "kind {other} is not supported by this version; expected full or view"
+                    "kind {other} is not supported by this version; expected full, view or incremental"
                 ))
                 .at(locate(kind.referenced)));
             }
@@ -253,6 +256,15 @@ fn interpret(
             let message = format!("a learned model has no {what}: it makes no table");
             return Err(EtlError::config(message).at(top));
         }
+    }
+    if let Some(raw_kind) = &raw.kind
+        && kind == ModelKind::Incremental
+        && raw.key.is_empty()
+    {
+        let message = "an incremental model needs a key, by which rows that the table has are told";
+        return Err(EtlError::config(message)
+            .at(locate(raw_kind.referenced))
+            .with_hint("add for example `key: [order_id]`"));
     }
     let mut expect = Vec::with_capacity(raw.expect.len());
     for expectation in raw.expect {
@@ -364,15 +376,23 @@ SELECT 1";
 
     #[test]
     fn unsupported_kind_names_the_supported_ones() {
-        let error = fails("\n/*---\nkey: [a]\nkind: incremental\n---*/\nSELECT 1");
+        let error = fails("\n/*---\nkey: [a]\nkind: scd2\n---*/\nSELECT 1");
         assert_eq!(
             error.message(),
-            "kind incremental is not supported by this version; expected full or view"
+            "kind scd2 is not supported by this version; expected full, view or incremental"
         );
         let place = error.place().unwrap();
         assert_eq!((place.line, place.column), (4, 7));
-        assert_eq!(place.excerpt, "kind: incremental");
+        assert_eq!(place.excerpt, "kind: scd2");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn an_incremental_model_needs_a_key() {
+        let error = fails("/*---\nkind: incremental\n---*/\nSELECT 1");
+        assert!(error.message().contains("needs a key") && error.place().unwrap().line == 2, "{error}");
+        let (header, _) = parse("a.sql", "/*---\nkind: incremental\nkey: [a]\n---*/\nSELECT 1").unwrap();
+        assert_eq!(header.kind, ModelKind::Incremental);
     }
 
     #[test]

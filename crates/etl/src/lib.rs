@@ -16,6 +16,7 @@ mod fault;
 pub mod function;
 pub mod graph;
 pub mod header;
+mod incremental;
 mod intake;
 mod learn;
 mod ledger;

@@ -17,6 +17,7 @@ use smartsneaks_lake::{Transaction, ViewEntry, WriteMode};
 use crate::error::{EtlError, Place};
 use crate::fault;
 use crate::header::{Header, ModelKind};
+use crate::incremental;
 use crate::intake::{Counts, Intake, check_accounts};
 use crate::model::Model;
 use crate::pass::{FAILED, Pass, RANK};
@@ -30,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) session: &'a Session,
     pub(crate) faults: &'a Faults,
     pub(crate) quarantine: Arc<Mutex<Quarantine>>,
+    /// Whether incremental models begin anew.
+    pub(crate) full: bool,
     pub(crate) progress: &'a dyn Progress,
 }
 
@@ -40,16 +43,21 @@ pub(crate) async fn load(
     model: &Model,
 ) -> Result<(ModelReport, Vec<u64>), EtlError> {
     let started = Instant::now();
+    let kind = model.header.kind;
+    let held = match kind {
+        ModelKind::Incremental => Some(incremental::begin(run, transaction, model, run.full).await?),
+        _ => None,
+    };
     run.session.pin(Some(transaction.staged()));
     let plain = Pass::plain(model);
     let columns = columns(run, &plain, &model.name).await?;
     check_header(model, &columns)?;
-    let kind = model.header.kind;
     let mut report = ModelReport {
         name: model.name.clone(),
         kind: match kind {
             ModelKind::Full => "full",
             ModelKind::View => "view",
+            ModelKind::Incremental => "incremental",
             ModelKind::Learned => "learned",
         },
         rows_in: 0,
@@ -66,14 +74,20 @@ pub(crate) async fn load(
             let view = ViewEntry { sql: model.file.sql().to_owned(), properties: properties(model) };
             transaction.put_view(&model.name, view);
         }
-        ModelKind::Full => {
+        ModelKind::Full | ModelKind::Incremental => {
             let names: Vec<_> = columns.fields().iter().map(|field| field.name().as_str()).collect();
             let pass = Pass::new(model, &names)?;
             let before = quarantined(&run.quarantine);
-            let (counts, loaded) = write(run, transaction, model, &pass).await?;
+            let mode = if held.is_some() { WriteMode::Append } else { WriteMode::Overwrite };
+            let (counts, rows) = write(run, transaction, model, &pass, mode).await?;
+            let loaded = rows - held.unwrap_or(0);
             let quarantined = quarantined(&run.quarantine) - before;
             check_accounts(&model.name, &counts, loaded, quarantined)?;
-            transaction.set_table_properties(&model.name, properties(model));
+            let mut properties = properties(model);
+            if held.is_some() {
+                properties.extend(incremental::properties(model));
+            }
+            transaction.set_table_properties(&model.name, properties);
             report = ModelReport {
                 rows_in: counts.rows_in,
                 loaded,
@@ -93,7 +107,7 @@ fn quarantined(quarantine: &Mutex<Quarantine>) -> u64 {
 }
 
 /// The columns of a model's query.
-async fn columns(run: &Run<'_>, pass: &Pass<'_>, name: &str) -> Result<SchemaRef, EtlError> {
+pub(crate) async fn columns(run: &Run<'_>, pass: &Pass<'_>, name: &str) -> Result<SchemaRef, EtlError> {
     let fault = |error| fault::in_model(error, pass, name, run.faults);
     let statements = run.session.parse(&pass.sql).map_err(fault)?;
     let statement = statements.first().ok_or_else(|| EtlError::config(format!("{name}: no query")))?;
@@ -107,6 +121,7 @@ async fn write(
     transaction: &mut Transaction,
     model: &Model,
     pass: &Pass<'_>,
+    mode: WriteMode,
 ) -> Result<(Counts, u64), EtlError> {
     let rows = run
         .session
@@ -120,7 +135,7 @@ async fn write(
         sorted(rows, Arc::clone(&intake), Arc::clone(&run.quarantine), Arc::clone(&slot), Arc::clone(&read));
     let partition_by = &model.header.partition_by;
     let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
-    let write = transaction.write(&model.name, WriteMode::Overwrite, partition_by, stream);
+    let write = transaction.write(&model.name, mode, partition_by, stream);
     tokio::pin!(write);
     let written = loop {
         tokio::select! {

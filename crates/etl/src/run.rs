@@ -31,6 +31,8 @@ use crate::{check, learn, ledger};
 pub struct Selection {
     /// Tables by name, with or without schema; empty means all. Tables that are not named stay as they are.
     pub models: Vec<String>,
+    /// Whether incremental models begin anew, instead of adding to what their tables hold.
+    pub full: bool,
     /// Why the run was started, for `etl.runs`: `manual` unless said otherwise.
     pub trigger: Option<String>,
 }
@@ -78,10 +80,20 @@ async fn run_and_commit(
         ..SessionOptions::default()
     });
     let quarantine = Arc::new(Mutex::new(Quarantine::new(&run_id, started_at)));
-    let shared = Run { session: &session, faults: &faults, quarantine: Arc::clone(&quarantine), progress };
+    let shared = Run {
+        session: &session,
+        faults: &faults,
+        quarantine: Arc::clone(&quarantine),
+        full: selection.full,
+        progress,
+    };
 
     let functions: Vec<_> = plan.models.functions.iter().map(Function::property).collect();
     transaction.set_property("functions", json!(functions));
+    if selection.models.is_empty() {
+        let listed = session.list_photo_models(&mut transaction).await;
+        listed.map_err(|error| fault::of_engine("ml.models", error))?;
+    }
     let mut models = Vec::with_capacity(plan.chosen.len());
     let mut checks = Vec::new();
     for (number, index) in plan.chosen.iter().enumerate() {

@@ -52,6 +52,11 @@ async fn the_demo_equals_the_truth() {
             "dim_product|sku,brand,model,category,release_date",
             "dim_store|store_id,city,state,lat,lon,population",
             "fact_sales|sale_id,sku,store_id,date_id,qty,revenue,cost,customer_id,channel",
+            "listing_checks|listing_id,sku,seller,city,listed_on,price,market_price,verdict,p_authentic,explanation,findings,model,model_version,image_sha256,evaluated_at,status,status_detail",
+            "market_prices|sku,market_price,orders",
+            "promotion_calendar|sku,date,discount",
+            "reference_photos|sku,photo,model_version,embedding,phash",
+            "segment_history|version,cluster_id,segment_label,size,share,feature,median,overall_median",
             "sku_city_daily|sku,city,date,qty,revenue",
             "sku_popularity_rank|sku,brand,model,category,qty,qty_90d,revenue,rank,rank_in_category",
         ]

@@ -27,6 +27,8 @@ struct Declaration {
     columns: Vec<Field>,
     delimiter: u8,
     extra_columns: ExtraColumns,
+    /// Whether there may be no file yet.
+    optional: bool,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,8 @@ struct RawDeclaration {
     delimiter: Option<char>,
     #[serde(default)]
     extra_columns: ExtraColumns,
+    #[serde(default)]
+    optional: bool,
     #[serde(rename = "description")]
     _description: Option<String>,
 }
@@ -86,6 +90,12 @@ impl Declarations {
                 return Err(section("a text format needs its columns".to_owned())
                     .with_hint("add for example columns = { order_id = \"text\", qty = \"integer\" }"));
             }
+            if raw.optional && columns.is_empty() {
+                return Err(section(
+                    "an optional source needs its columns: no file may tell them".to_owned(),
+                )
+                .with_hint("add for example columns = { order_id = \"text\", qty = \"integer\" }"));
+            }
             let delimiter = match raw.delimiter {
                 None => b',',
                 Some(delimiter) => u8::try_from(delimiter)
@@ -93,10 +103,9 @@ impl Declarations {
                     .filter(u8::is_ascii)
                     .ok_or_else(|| section(format!("delimiter {delimiter} is not an ASCII character")))?,
             };
-            declarations.insert(
-                name.clone(),
-                Declaration { path: raw.path, format, columns, delimiter, extra_columns: raw.extra_columns },
-            );
+            let RawDeclaration { path, extra_columns, optional, .. } = raw;
+            let declaration = Declaration { path, format, columns, delimiter, extra_columns, optional };
+            declarations.insert(name.clone(), declaration);
         }
         Ok(Self(declarations))
     }
@@ -118,6 +127,9 @@ impl Declarations {
             .ok_or_else(|| EtlError::config(format!("no source {name} is declared in smartsneaks.toml")))?;
         let expanded = path::expand(name, &declaration.path, |variable| std::env::var(variable).ok())?;
         let files = path::find(name, dir, &expanded)?;
+        if files.is_empty() && !declaration.optional {
+            return Err(path::none_found(name, dir, &expanded));
+        }
         let mut source = Source {
             name: name.to_owned(),
             files,

@@ -4,6 +4,7 @@
 //! [sources.sales]
 //! path = "data/raw/sales/*.csv.gz"   # glob, relative to the project; ${NAME} is an environment variable
 //! columns = { order_id = "text", qty = "integer" }
+//! optional = true                    # no file: no rows; without it a run stops
 //! ```
 //!
 //! Every row also has `_file` (the path as shown to people) and `_line` (1-based line of the file; the row's number in a

@@ -59,15 +59,15 @@ pub(super) fn find(source: &str, dir: &Path, path: &str) -> Result<Vec<SourceFil
             files.push(SourceFile { path: found, shown });
         }
     }
-    if files.is_empty() {
-        return Err(EtlError::failed(format!(
-            "source {source}: no file matches {path} in {}",
-            dir.display()
-        ))
-        .with_hint(format!("put the file there, or mend path in [sources.{source}] of smartsneaks.toml")));
-    }
     files.sort_by(|a, b| a.shown.cmp(&b.shown));
     Ok(files)
+}
+
+/// The error where a source that must have files has none.
+pub(super) fn none_found(source: &str, dir: &Path, path: &str) -> EtlError {
+    EtlError::failed(format!("source {source}: no file matches {path} in {}", dir.display())).with_hint(format!(
+        "put the file there, or mend path in [sources.{source}] of smartsneaks.toml; optional = true where there may be none"
+    ))
 }
 
 #[cfg(test)]
@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(shown("raw/**/*.csv"), ["raw/1.csv", "raw/b/2.csv"]);
         let absolute = dir.path().join("raw/1.csv").display().to_string();
         assert_eq!(shown(&glob::Pattern::escape(&absolute)), ["raw/1.csv"]);
-        let error = find("sales", dir.path(), "raw/*.parquet").unwrap_err();
+        assert_eq!(shown("raw/*.parquet"), [""; 0]);
+        let error = none_found("sales", dir.path(), "raw/*.parquet");
         assert!(error.message().contains("no file matches raw/*.parquet"), "{error}");
         assert_eq!(error.exit_code(), 1);
         assert!(find("sales", dir.path(), "raw/[").unwrap_err().message().contains("not a pattern"));

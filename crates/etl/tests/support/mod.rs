@@ -26,7 +26,7 @@ impl Fixture {
     /// A project of these files; `sources` is the `[sources]` section of its settings.
     pub(crate) async fn new(files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let fixture = Self::of(dir.path().to_path_buf(), dir, None).await;
+        let fixture = Self::of(dir.path().to_path_buf(), dir, |settings| settings).await;
         for (path, text) in files {
             fixture.put(path, text);
         }
@@ -36,13 +36,19 @@ impl Fixture {
     /// The project in a folder of the repository, with its warehouse in a temporary folder.
     pub(crate) async fn of_repository(path: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-        Self::of(root.join(path), tempfile::tempdir().unwrap(), Some("sku_city_daily".to_owned())).await
+        let settings = |mut settings: Settings| {
+            settings.default_series = Some("sku_city_daily".to_owned());
+            settings.images.models = root.join("models");
+            settings.images.base = root.clone();
+            settings.images.allow = vec!["data/photos".to_owned()];
+            settings
+        };
+        Self::of(root.join(path), tempfile::tempdir().unwrap(), settings).await
     }
 
-    async fn of(project: PathBuf, dir: tempfile::TempDir, default_series: Option<String>) -> Self {
-        let mut settings = Settings::embedded(dir.path().join("warehouse").display().to_string());
-        settings.default_series = default_series;
-        let engine = Engine::open(settings).await.unwrap();
+    async fn of(project: PathBuf, dir: tempfile::TempDir, change: impl FnOnce(Settings) -> Settings) -> Self {
+        let settings = Settings::embedded(dir.path().join("warehouse").display().to_string());
+        let engine = Engine::open(change(settings)).await.unwrap();
         Self { dir, engine, project }
     }
 
@@ -61,14 +67,21 @@ impl Fixture {
     }
 
     pub(crate) async fn run_only(&self, models: &[&str]) -> Result<Report, EtlError> {
+        let models = models.iter().map(|name| (*name).to_owned()).collect();
+        self.run_with(Selection { models, ..Selection::default() }).await
+    }
+
+    pub(crate) async fn run_full(&self) -> Result<Report, EtlError> {
+        self.run_with(Selection { full: true, ..Selection::default() }).await
+    }
+
+    async fn run_with(&self, selection: Selection) -> Result<Report, EtlError> {
         let text = std::fs::read_to_string(self.project.join("smartsneaks.toml")).unwrap_or_default();
         let mut settings: toml::Table = text.parse().unwrap();
         let sources =
             settings.remove("sources").map_or_else(toml::Table::new, |sources| sources.try_into().unwrap());
         let project =
             Project { dir: self.project.clone(), settings: self.engine.settings().clone(), sources };
-        let selection =
-            Selection { models: models.iter().map(|name| (*name).to_owned()).collect(), trigger: None };
         run(&self.engine, &project, &selection, &Silent).await
     }
 
