@@ -208,9 +208,7 @@ def rfm():
               f"silhouette ours {found.silhouette[0]:.3f}; CPU ours {cpu:.2f} s, scikit-learn {time.process_time() - started:.2f} s")
 
 
-PROMOTED = """(SELECT p.sku, d.date, max(m.discount) AS discount FROM staging.stg_promotions AS m
-    JOIN dim_date AS d ON d.date BETWEEN m.start_date AND m.end_date
-    JOIN dim_product AS p ON (m.brand IS NULL OR m.brand = p.brand) AND (m.category IS NULL OR m.category = p.category) GROUP BY 1, 2)"""
+PROMOTED = "TABLE promotion_calendar"
 
 
 def generated(root, orders, seed):
@@ -221,6 +219,7 @@ def generated(root, orders, seed):
     for part in ("sql", "udfs/sql", "data/reference"):
         shutil.copytree(repository / part, root / part)
     shutil.copy(repository / "smartsneaks.toml", root)
+    (root / "models").symlink_to(repository / "models")
     subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
     return root
 
@@ -298,7 +297,8 @@ def truth():
                 middle = wide.rolling(29, center=True, min_periods=8).median()
                 spread = 1.4826 * (wide - middle).abs().rolling(29, center=True, min_periods=8).median()
                 sigma[key] = (wide - middle).abs() / np.maximum(spread, np.sqrt(np.maximum(middle, 1)))
-                seen = ask(f"SELECT {key}, timestamp AS at FROM detect_anomalies({day}) WHERE is_anomaly")
+                promoted = f", promotions => {PROMOTED}" if key == "sku" else ""
+                seen = ask(f"SELECT {key}, timestamp AS at FROM detect_anomalies({day}{promoted}) WHERE is_anomaly")
                 for _, alarm in seen.iterrows():
                     at = pd.Timestamp(alarm["at"])
                     same = injected[(injected.date == at) & ((injected[key] == alarm[key]) | injected[key].isna())]

@@ -32,9 +32,13 @@ def draw(name, body, sole, seed, flip=False):
     image = image.filter(ImageFilter.GaussianBlur(0.6))
     if flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    (HERE / name).parent.mkdir(exist_ok=True)
     image.save(HERE / f"{name}.jpg", quality=90)
 
 
 draw("sku1_red", (178, 34, 40), (240, 236, 228), 1)
 draw("sku1_red_again", (178, 34, 40), (240, 236, 228), 1)
 draw("sku2_blue", (38, 62, 140), (235, 235, 240), 2, flip=True)
+draw("references/sku1_1", (178, 34, 40), (240, 236, 228), 11)
+draw("references/sku1_2", (172, 30, 36), (244, 240, 232), 12, flip=True)
+draw("references/sku2_1", (38, 62, 140), (235, 235, 240), 13)

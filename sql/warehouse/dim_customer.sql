@@ -9,7 +9,15 @@ columns:
 ---*/
 WITH segments AS (
     SELECT customer_id, segment_label
-    FROM cluster((SELECT * FROM rfm()), k => 4, id_cols => ARRAY['customer_id'])
+    FROM cluster(
+        (SELECT * FROM rfm()),
+        k => 4,
+        id_cols => ARRAY['customer_id'],
+        previous => (
+            SELECT * FROM segment_history
+            WHERE version = (SELECT max(version) FROM segment_history)
+        )
+    )
 )
 
 SELECT

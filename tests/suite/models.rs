@@ -89,7 +89,8 @@ async fn a_model_is_trained_once_and_asked_by_name() {
     assert!(state == "22023" && message.contains("exists already CREATE OR REPLACE"), "{message}");
     let replace = "CREATE OR REPLACE MODEL demand AS SELECT * FROM forecast('*', horizon => 7, seed => 3);";
     done(&session, replace).await.unwrap();
-    let versions = "SELECT version, warehouse_version, query FROM ml.models ORDER BY version";
+    let versions =
+        "SELECT version, warehouse_version, query FROM ml.models WHERE name = 'demand' ORDER BY version";
     assert_eq!(
         rows(&client, versions).await,
         ["1|1|SELECT * FROM forecast('*')", "2|2|SELECT * FROM forecast('*', horizon => 7, seed => 3)"]
@@ -215,6 +216,7 @@ async fn project(dir: &Path, header: &str) -> (Arc<Engine>, Project) {
         copy(&repository().join(folder), &dir.join(folder));
     }
     std::fs::copy(repository().join("smartsneaks.toml"), dir.join("smartsneaks.toml")).unwrap();
+    std::os::unix::fs::symlink(repository().join("models"), dir.join("models")).unwrap();
     std::fs::create_dir_all(dir.join("sql/ml")).unwrap();
     declare(dir, header, 7);
     let project = Project::load(Some(dir), &[]).unwrap();

@@ -57,9 +57,11 @@ async fn other_seeds_equal_their_truth() {
             copy(&repository.join(folder), &dir.path().join(folder));
         }
         std::fs::copy(repository.join("smartsneaks.toml"), dir.path().join("smartsneaks.toml")).unwrap();
+        std::os::unix::fs::symlink(repository.join("models"), dir.path().join("models")).unwrap();
         let mut project = Project::load(Some(dir.path()), &[]).unwrap();
         project.settings = Settings {
             default_series: project.settings.default_series.clone(),
+            images: project.settings.images.clone(),
             ..Settings::embedded(project.settings.warehouse.clone())
         };
         let engine = Engine::open(project.settings.clone()).await.unwrap();

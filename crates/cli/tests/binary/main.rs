@@ -6,3 +6,4 @@ mod command_line;
 mod crash;
 mod project;
 mod quick_start;
+mod s3;

@@ -26,6 +26,7 @@ impl Project {
             copy(&repository().join(folder), &dir.path().join(folder));
         }
         std::fs::copy(repository().join("smartsneaks.toml"), dir.path().join("smartsneaks.toml")).unwrap();
+        std::os::unix::fs::symlink(repository().join("models"), dir.path().join("models")).unwrap();
         let project = Self { dir };
         let out = project.path("data/raw");
         let generated =
