@@ -1,4 +1,4 @@
-"""usage: bench_photos.py BINARY DATA [accuracy|looks|speed|ten_thousand …]. See scripts/bench-photos."""
+"""usage: bench_photos.py BINARY DATA [accuracy|looks|swaps|speed|ten_thousand …]. See scripts/bench-photos."""
 import csv
 import io
 import os
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 BINARY, DATA = sys.argv[1], Path(sys.argv[2]) / "shoes"
-WANTED = sys.argv[3:] or ["accuracy", "looks", "speed", "ten_thousand"]
+WANTED = sys.argv[3:] or ["accuracy", "looks", "swaps", "speed", "ten_thousand"]
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -111,6 +111,41 @@ def looks():
                     print(f"Looks: {part} of {100 * side:.1f}% of the side to {how}: AUC {auc(p, authentic):.3f}")
 
 
+def swaps():
+    """Each shoe before the background of a photo of the other class: whose label do the verdicts follow?"""
+    masks = os.environ.get("SMARTSNEAKS_MASKS")
+    if not masks:
+        print("Swaps: skipped: $SMARTSNEAKS_MASKS names no .npz with f (valid/NAME.jpg …) and m (n x 256 x 256, 255 where the shoe is)")
+        return
+    kept = np.load(masks)
+    truth = labels("valid")
+    names = [str(name).split("/")[-1] for name in kept["f"]]
+    mask = kept["m"].astype(float) / 255
+    share, blurred = mask.mean(axis=(1, 2)), (mask * (1 - mask)).mean(axis=(1, 2))
+    for what, most in (("with a mask", 1.0), ("with a sharp mask", 0.03)):
+        usable = [i for i in range(len(names)) if 0.08 < share[i] < 0.85 and blurred[i] < most]
+        photo = {i: np.asarray(Image.open(DATA / "valid" / names[i]).convert("RGB").resize((256, 256))).astype(float) for i in usable}
+        soft = {i: np.asarray(Image.fromarray((mask[i] * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1.5)))[..., None] / 255 for i in usable}
+        wide = {i: np.asarray(Image.fromarray((mask[i] * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(15)).filter(ImageFilter.GaussianBlur(4)))[..., None] / 255 for i in usable}
+
+        def without(i):
+            """The photo with its shoe painted over in the mean colour of the rest."""
+            rest = 1 - wide[i]
+            return photo[i] * rest + (photo[i] * rest).sum(axis=(0, 1)) / max(rest.sum(), 1) * wide[i]
+
+        authentic = np.array([truth[names[i]] for i in usable])
+        draw = np.random.default_rng(0)
+        others = [draw.choice([j for j in usable if truth[names[j]] != truth[names[i]]]) for i in usable]
+        for name, made in (("the shoe before another class's background", lambda i, other: photo[i] * soft[i] + without(other) * (1 - soft[i])),
+                           ("the background without its shoe", lambda i, other: without(i))):
+            with tempfile.TemporaryDirectory() as folder:
+                for i, other in zip(usable, others):
+                    Image.fromarray(np.clip(made(i, other), 0, 255).astype(np.uint8)).save(f"{folder}/{names[i]}", quality=95)
+                known, _ = judged(folder)
+            p = np.array([float(known[names[i]]["p_authentic"] or 0.5) for i in usable])
+            print(f"Swaps: {len(usable)} photos {what}, {name}: AUC {auc(p, authentic):.3f} by the label of the photo that it is named after")
+
+
 def library():
     import onnxruntime
     return next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
@@ -198,4 +233,4 @@ def ten_thousand():
 
 
 for name in WANTED:
-    {"accuracy": accuracy, "looks": looks, "speed": speed, "ten_thousand": ten_thousand}[name]()
+    {"accuracy": accuracy, "looks": looks, "swaps": swaps, "speed": speed, "ten_thousand": ten_thousand}[name]()
