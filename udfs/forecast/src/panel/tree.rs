@@ -90,7 +90,7 @@ pub(crate) fn grow(
     (ahead, run): (usize, Run<'_>),
 ) -> (Tree, Vec<(f32, Pieces)>) {
     let grower = Grower { rows, bins, features, limits, run };
-    let mut leaves = vec![grower.leaf(sums, chosen)];
+    let mut leaves = vec![grower.root(sums, chosen)];
     let mut nodes = vec![leaves[0].node(limits)];
     while leaves.len() < limits.leaves {
         let ranked = ranked(&leaves);
@@ -163,6 +163,11 @@ struct Split {
 }
 
 impl Leaf {
+    /// Without sums, split and children.
+    fn new(rows: Pieces, gradient: f64, weight: f64) -> Leaf {
+        Leaf { node: 0, rows, histogram: Histogram::new(), split: None, children: None, gradient, weight }
+    }
+
     fn node(&self, limits: Limits) -> Node {
         let value = -self.gradient / (self.weight + limits.ridge).max(f64::MIN_POSITIVE);
         let value = if value.is_finite() { value.clamp(-2.0, 2.0) } else { 0.0 };
@@ -173,6 +178,8 @@ impl Leaf {
 /// Rows that one job sums or divides, at least; and jobs of a node, about.
 const GROUP: usize = 4_096;
 const GROUPS: usize = 8;
+/// Jobs that put the groups' sums together and look for the best split, each for some of the features.
+const SHARES: usize = 4;
 
 /// What all steps of a tree need.
 struct Grower<'a> {
@@ -184,38 +191,39 @@ struct Grower<'a> {
 }
 
 impl Grower<'_> {
-    fn leaf(&self, histogram: Histogram, rows: Pieces) -> Leaf {
-        let (mut gradient, mut weight) = (0.0, 0.0);
-        for bin in histogram.first().into_iter().flatten() {
-            gradient += bin[0];
-            weight += bin[1];
-        }
-        let mut leaf = Leaf { node: 0, rows, histogram, split: None, children: None, gradient, weight };
-        if weight >= 2.0 * self.limits.weight {
-            leaf.split = self.find(&leaf);
-        }
+    /// The root: no split is known before its sums are.
+    fn root(&self, histogram: Histogram, rows: Pieces) -> Leaf {
+        let (gradient, weight) = sides(histogram.first());
+        let mut leaf = Leaf::new(rows, gradient, weight);
+        leaf.histogram = histogram;
+        leaf.split = self.find(&leaf.histogram, 0, (gradient, weight));
         leaf
     }
 
-    fn find(&self, leaf: &Leaf) -> Option<Split> {
+    /// The best split by some of the features, given their sums over a leaf, the place of the first among all, and the
+    /// leaf's derivatives.
+    fn find(&self, sums: &[[[f64; 2]; BINS]], first: usize, (all, all_weight): (f64, f64)) -> Option<Split> {
         let Limits { weight: least, ridge, .. } = self.limits;
+        if all_weight < 2.0 * least {
+            return None;
+        }
         let part = |gradient: f64, weight: f64| gradient * gradient / (weight + ridge);
-        let whole = part(leaf.gradient, leaf.weight);
+        let whole = part(all, all_weight);
         let mut best: Option<Split> = None;
-        for (feature, histogram) in self.features.iter().zip(&leaf.histogram) {
+        for (feature, histogram) in self.features[first..].iter().zip(sums) {
             let (mut gradient, mut weight) = (0.0, 0.0);
             let last = self.bins.count(usize::from(*feature)) - 1;
             for (bin, sums) in histogram.iter().enumerate().take(last) {
                 gradient += sums[0];
                 weight += sums[1];
-                let rest = leaf.weight - weight;
+                let rest = all_weight - weight;
                 if weight < least {
                     continue;
                 }
                 if rest < least {
                     break;
                 }
-                let gain = part(gradient, weight) + part(leaf.gradient - gradient, rest) - whole;
+                let gain = part(gradient, weight) + part(all - gradient, rest) - whole;
                 if gain > 1e-9 && best.is_none_or(|best| gain > best.gain) {
                     best = Some(Split { feature: *feature, bin: bin as u8, gain, weight });
                 }
@@ -253,14 +261,69 @@ impl Grower<'_> {
             right.extend(parted.right);
             sums.push(parted.sums);
         }
-        let light = total(sums).unwrap_or_else(|| none(self.features));
-        let mut heavy = std::mem::take(&mut leaf.histogram);
-        for (heavy, light) in heavy.iter_mut().flatten().zip(light.iter().flatten()) {
-            heavy[0] -= light[0];
-            heavy[1] -= light[1];
+        let [light, heavy] = self.children(std::mem::take(&mut leaf.histogram), &sums, leaf);
+        let [(mut of_left, rows), (mut of_right, others)] =
+            if left_is_light { [(light, left), (heavy, right)] } else { [(heavy, left), (light, right)] };
+        (of_left.rows, of_right.rows) = (rows, others);
+        leaf.children = Some(Box::new([of_left, of_right]));
+    }
+
+    /// The lighter child, whose sums are those of the groups, and the heavier, which has the rest of the leaf's; with
+    /// their splits and without their rows. Some features are a job: alone, this would hold all threads up.
+    fn children(&self, heavy: Histogram, groups: &[Histogram], leaf: &Leaf) -> [Leaf; 2] {
+        let mut of_first = [[0.0; 2]; BINS];
+        groups.iter().filter_map(|group| group.first()).for_each(|group| accumulate(&mut of_first, group));
+        let (gradient, weight) = sides(Some(&of_first));
+        let mut light = Leaf::new(Pieces::new(), gradient, weight);
+        let mut heavier = Leaf::new(Pieces::new(), leaf.gradient - gradient, leaf.weight - weight);
+        (light.histogram, heavier.histogram) = (none(self.features), heavy);
+        let each = self.features.len().div_ceil(SHARES).max(1);
+        let mut shares: Vec<_> = light
+            .histogram
+            .chunks_mut(each)
+            .zip(heavier.histogram.chunks_mut(each))
+            .map(|(light, heavy)| (light, heavy, [None, None]))
+            .collect();
+        let derivatives = [(light.gradient, light.weight), (heavier.gradient, heavier.weight)];
+        for_each(self.run, &mut shares, |share, (light, heavy, splits)| {
+            let first = share * each;
+            for (place, (light, heavy)) in (first..).zip(light.iter_mut().zip(heavy.iter_mut())) {
+                groups.iter().for_each(|group| accumulate(light, &group[place]));
+                for (heavy, light) in heavy.iter_mut().zip(light.iter()) {
+                    heavy[0] -= light[0];
+                    heavy[1] -= light[1];
+                }
+            }
+            *splits = [self.find(light, first, derivatives[0]), self.find(heavy, first, derivatives[1])];
+        });
+        for (_, _, [of_light, of_heavy]) in shares {
+            light.split = better(light.split, of_light);
+            heavier.split = better(heavier.split, of_heavy);
         }
-        let (of_left, of_right) = if left_is_light { (light, heavy) } else { (heavy, light) };
-        leaf.children = Some(Box::new([self.leaf(of_left, left), self.leaf(of_right, right)]));
+        [light, heavier]
+    }
+}
+
+/// The sums of both derivatives over all bins of a feature; of any, as every row lies in a bin of each.
+fn sides(bins: Option<&[[f64; 2]; BINS]>) -> (f64, f64) {
+    bins.into_iter()
+        .flatten()
+        .fold((0.0, 0.0), |(gradient, weight), bin| (gradient + bin[0], weight + bin[1]))
+}
+
+fn accumulate(total: &mut [[f64; 2]; BINS], group: &[[f64; 2]; BINS]) {
+    for (total, group) in total.iter_mut().zip(group) {
+        total[0] += group[0];
+        total[1] += group[1];
+    }
+}
+
+/// The split that gains more; the first of equals.
+fn better(one: Option<Split>, other: Option<Split>) -> Option<Split> {
+    match (one, other) {
+        (Some(first), Some(second)) if second.gain > first.gain => Some(second),
+        (None, second) => second,
+        (first, _) => first,
     }
 }
 
@@ -297,10 +360,7 @@ pub(crate) fn total(groups: Vec<Histogram>) -> Option<Histogram> {
     let mut groups = groups.into_iter();
     let mut total = groups.next()?;
     for group in groups {
-        for (total, group) in total.iter_mut().flatten().zip(group.iter().flatten()) {
-            total[0] += group[0];
-            total[1] += group[1];
-        }
+        total.iter_mut().zip(&group).for_each(|(total, group)| accumulate(total, group));
     }
     Some(total)
 }
