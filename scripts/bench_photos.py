@@ -1,4 +1,4 @@
-"""usage: bench_photos.py BINARY DATA [accuracy|looks|swaps|speed|ten_thousand …]. See scripts/bench-photos."""
+"""usage: bench_photos.py BINARY DATA [accuracy|others|looks|swaps|speed|ten_thousand …]. See scripts/bench-photos."""
 import csv
 import io
 import os
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 BINARY, DATA = sys.argv[1], Path(sys.argv[2]) / "shoes"
-WANTED = sys.argv[3:] or ["accuracy", "looks", "swaps", "speed", "ten_thousand"]
+WANTED = sys.argv[3:] or ["accuracy", "others", "looks", "swaps", "speed", "ten_thousand"]
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -87,6 +87,24 @@ def accuracy():
           f"{took:.1f} s wall")
     print(f"Photos: AUTHENTIC {said.sum()}, {100 * authentic[said].mean():.1f}% of them right; "
           + ", ".join(f"{name} {100 * (verdict == name).mean():.1f}%" for name in ("REPLICA", "INCONCLUSIVE", "UNABLE_TO_VERIFY")))
+
+
+def others():
+    """Photos that show no shoe: how many are told, and how many photos of shoes are taken for one of them."""
+    folder = os.environ.get("SMARTSNEAKS_OTHER_PHOTOS")
+    if not folder:
+        print("Others: skipped: $SMARTSNEAKS_OTHER_PHOTOS names no folder of .jpg files that show no shoe")
+        return
+    told = {}
+    for what, photos in (("shoes", DATA / "valid"), ("others", folder)):
+        rows, _ = Project(photos).ask(
+            "SELECT a.verdict, f.value FROM authenticate_image('*.jpg', explain => false) a "
+            "JOIN authentication_findings('*.jpg', explain => false) f USING (image_id) WHERE f.\"check\" = 'familiarity'")
+        told[what] = np.array([float(row["value"]) for row in rows])
+        sure = sum(row["verdict"] in ("AUTHENTIC", "REPLICA") for row in rows)
+        print(f"Others: {len(rows)} photos of {what}: {100 * (told[what] > 1).mean():.1f}% show no shoe, {sure} have a sure verdict")
+    strange = np.concatenate([told["others"], told["shoes"]])
+    print(f"Others: AUC of strangeness {auc(strange, np.arange(len(strange)) < len(told['others'])):.4f}")
 
 
 def looks():
@@ -233,4 +251,4 @@ def ten_thousand():
 
 
 for name in WANTED:
-    {"accuracy": accuracy, "looks": looks, "swaps": swaps, "speed": speed, "ten_thousand": ten_thousand}[name]()
+    {"accuracy": accuracy, "others": others, "looks": looks, "swaps": swaps, "speed": speed, "ten_thousand": ten_thousand}[name]()

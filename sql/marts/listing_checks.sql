@@ -4,7 +4,7 @@ description: What the photo of each listing says of the shoe, so that a person l
 key: [listing_id]
 columns:
   market_price: median price that the article sold for in the year before the last sale, in rupees
-  verdict: AUTHENTIC, REPLICA, INCONCLUSIVE (the evidence is weak) or UNABLE_TO_VERIFY (the photo is not good enough); NULL where it could not be read
+  verdict: AUTHENTIC, REPLICA, INCONCLUSIVE (the evidence is weak) or UNABLE_TO_VERIFY (the photo is not good enough, or shows no shoe); NULL where it could not be read
   status: ok, or why the photo could not be read
 ---*/
 SELECT

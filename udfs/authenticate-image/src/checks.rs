@@ -29,6 +29,7 @@ impl Default for Weights {
 pub(crate) const CHECKS: &[(&str, &str)] = &[
     ("start", "1: the log odds before any evidence"),
     ("model", "the model's log odds"),
+    ("familiarity", "how unlike the photos of shoes that the model learned from, 1 at the limit"),
     ("editing software", "1 where metadata name a program that edits photos"),
     ("metadata", "1 where a JPEG has none"),
     ("capture date", "1 where the photo was taken in the future"),

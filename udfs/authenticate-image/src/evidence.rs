@@ -63,6 +63,7 @@ impl Finding {
 /// The checks that are `wanted`, in a fixed order.
 pub(crate) fn findings(facts: &Facts<'_>, wanted: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut found = vec![model(facts)];
+    found.extend(facts.opinion.strangeness.map(familiarity));
     found.extend(facts.opinion.regions.iter().map(region));
     if ["editing software", "metadata", "capture date", "place"].iter().any(|check| wanted(check)) {
         found.extend(metadata(facts));
@@ -94,6 +95,13 @@ fn model(facts: &Facts<'_>) -> Finding {
         None => "",
     };
     finding("model", "shoe", logit, observed, "above 50%").within(facts.region.bounds).noted(note)
+}
+
+fn familiarity(strangeness: f64) -> Finding {
+    let observed = format!("{strangeness:.2} of the limit");
+    let note =
+        if strangeness > 1.0 { "it is unlike the photos of shoes that the model has learned" } else { "" };
+    finding("familiarity", "photo", Some(strangeness), observed, "at most 1").noted(note)
 }
 
 fn region(region: &NamedRegion) -> Finding {

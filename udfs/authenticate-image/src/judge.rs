@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::models::ModelError;
 use crate::phash;
 use crate::photo::Photo;
-use crate::quality::Quality;
+use crate::quality::{Issue, LEAST_COVERAGE, Quality};
 use crate::region::Region;
 use crate::sentence;
 
@@ -203,8 +203,13 @@ impl Judge {
         handle: &Handle,
     ) -> Result<Judgement, String> {
         let region = Region::find(&photo.pixels);
-        let quality = Quality::measure(&photo.pixels, Some(region.bounds));
+        let mut quality = Quality::measure(&photo.pixels, Some(region.bounds));
         let opinion = self.model.look(&photo.pixels, (bytes, photo.media_type()), handle)?;
+        if opinion.strangeness.is_some_and(|strangeness| strangeness > 1.0) {
+            quality.issues.insert(0, Issue::NoShoeSeen);
+        } else if region.found && region.coverage < LEAST_COVERAGE {
+            quality.issues.push(Issue::ShoeTooSmall);
+        }
         let sku = listing.sku.as_ref().or(self.request.sku.as_ref());
         let references = match (sku, &self.known) {
             (Some(sku), Some(known)) => known.get(sku).cloned(),
@@ -278,4 +283,72 @@ impl Judge {
 fn no_references(sku: Option<&String>, references: Option<&References>) -> Option<String> {
     let sku = sku?;
     references.is_none().then(|| format!("there are no reference photos of {sku}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ImageConfig;
+    use crate::models::{NETWORK, SPEC};
+    use crate::onnx_file::{self, Directions};
+    use crate::pixels::Pixels;
+    use crate::small::of_means;
+    use crate::testing::jpeg;
+
+    /// A chequered square of so many pixels before a background that fades, of 256 pixels a side.
+    fn photo(side: u32, tint: [f32; 3]) -> Source {
+        let inside = |at: u32| (128 - side / 2..128 + side / 2).contains(&at);
+        let value = |x: u32, y: u32| match (inside(x) && inside(y), (x / 4 + y / 4) % 2) {
+            (true, 0) => 250.0,
+            (true, _) => 190.0,
+            (false, _) => 20.0 + x as f32 / 2.0,
+        };
+        let pixel = |at: u32| tint.map(|part| (part * value(at % 256, at / 256)) as u8);
+        let rgb = (0..256 * 256).flat_map(pixel).collect();
+        Source::Bytes(jpeg(&Pixels { width: 256, height: 256, rgb }, 95).into())
+    }
+
+    #[test]
+    fn without_a_shoe_or_with_a_small_one_there_is_no_verdict() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, spec: &str, network: Vec<u8>| {
+            let folder = dir.path().join("models").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(SPEC), spec).unwrap();
+            std::fs::write(folder.join(NETWORK), network).unwrap();
+        };
+        let identity = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let input = "kind = \"embedding\"\n[input]\nwidth = 16\nheight = 16\n";
+        put("means", input, of_means(16, 16, &identity, &[0.0; 3], &[1, 3]));
+        // It has learned from grey photos, some redder and some bluer.
+        let half = std::f32::consts::FRAC_1_SQRT_2;
+        let third = 3.0_f32.sqrt().recip();
+        let grey = Directions { mean: vec![third; 3], along: vec![half, 0.0, -half], count: 1 };
+        let head =
+            "kind = \"head\"\nbackbone = \"means\"\n[familiar]\noutput = \"strangeness\"\nmost = 0.05\n";
+        put("grey", head, onnx_file::linear(&[0.0; 3], 5.0, Some(&grey), &[]));
+        let images = Arc::new(Images::new(ImageConfig::default().under(dir.path())));
+        let request = Request { model: "grey".to_owned(), sku: None, threshold: 0.9, explain: false };
+        let judge = Judge::new(images, &request, None).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let look = |source: &Source| judge.finish(judge.judge(source, &Listing::default(), runtime.handle()));
+
+        for tint in [[1.0; 3], [1.0, 0.95, 0.9]] {
+            let seen = look(&photo(150, tint));
+            assert_eq!((seen.verdict, seen.status), (Some(Verdict::Authentic), "ok"), "{seen:?}");
+            assert_eq!(seen.findings[1].finding.check, "familiarity");
+            assert_eq!(seen.findings[1].score, 0.0, "it stands beside the score");
+        }
+        for (source, issue, advice) in [
+            (photo(150, [0.3, 1.0, 0.3]), "no_shoe_seen", "send a photograph of the shoe"),
+            (photo(40, [1.0; 3]), "shoe_too_small", "go nearer"),
+            // Of what is no shoe it is not said that it is small.
+            (photo(40, [0.3, 1.0, 0.3]), "no_shoe_seen", "send a photograph of the shoe"),
+        ] {
+            let seen = look(&source);
+            assert_eq!(seen.verdict, Some(Verdict::UnableToVerify), "{seen:?}");
+            assert_eq!(seen.quality_issues, [issue]);
+            assert!(seen.explanation.unwrap().contains(advice));
+        }
+    }
 }

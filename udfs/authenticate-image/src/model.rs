@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::backend::Network;
+use crate::backend::{Network, Tensor};
 use crate::checks::Weights;
 use crate::detector;
 use crate::models::row;
@@ -30,13 +30,44 @@ pub(crate) enum Kind {
     /// Photo → embedding.
     Embedding { network: Network, input: Input, output: usize },
     /// Embedding → logit.
-    Head { backbone: Arc<Model>, network: Network, output: usize, mirror: bool },
+    Head {
+        backbone: Arc<Model>,
+        network: Network,
+        output: usize,
+        mirror: bool,
+        familiar: Option<Familiarity>,
+    },
     /// Photo → classes.
-    Classifier { network: Network, output: usize, embedding: Option<usize>, spec: Classifier },
+    Classifier {
+        network: Network,
+        output: usize,
+        embedding: Option<usize>,
+        familiar: Option<Familiarity>,
+        spec: Classifier,
+    },
     /// Photo → boxes.
     Detector { network: Network, output: usize, spec: Detector },
     /// Photo → a service's score.
     Remote(RemoteClassifier),
+}
+
+/// Which output says how strange a photo is, and what photos of shoes have at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Familiarity {
+    /// Place of the output.
+    pub(crate) output: usize,
+    /// Above 0.
+    pub(crate) most: f64,
+}
+
+impl Familiarity {
+    /// How strange a photo is, in units of what photos of shoes have at most.
+    fn of(self, outputs: &[Tensor]) -> Result<f64, String> {
+        match row(outputs, self.output)? {
+            [strangeness] => Ok(f64::from(*strangeness) / self.most),
+            other => Err(format!("strangeness is one number, not {}", other.len())),
+        }
+    }
 }
 
 /// What a model says of one photo.
@@ -46,6 +77,9 @@ pub(crate) struct Opinion {
     pub(crate) logit: Option<f64>,
     /// What the photo looks like to it.
     pub(crate) embedding: Option<Vec<f32>>,
+    /// How unlike the photos of shoes that it learned from: up to 1 it shows one, above it none. `None` where the model
+    /// can't tell.
+    pub(crate) strangeness: Option<f64>,
     /// What it found where.
     pub(crate) regions: Vec<NamedRegion>,
 }
@@ -131,21 +165,25 @@ impl Model {
                 let embedding = self.embed(photo, false)?;
                 Ok(Opinion { embedding: Some(embedding), ..Opinion::default() })
             }
-            Kind::Head { network, output, mirror, .. } => {
+            Kind::Head { network, output, mirror, familiar, .. } => {
                 let embedding = self.embed(photo, false)?;
-                let mut logits = vec![logit(network, *output, &embedding)?];
+                let outputs = head(network, &embedding)?;
+                let strangeness = familiar.map(|familiar| familiar.of(&outputs)).transpose()?;
+                let mut logits = vec![logit(&outputs, *output)?];
                 if *mirror {
-                    logits.push(logit(network, *output, &self.embed(photo, true)?)?);
+                    logits.push(logit(&head(network, &self.embed(photo, true)?)?, *output)?);
                 }
                 let mean = logits.iter().sum::<f64>() / logits.len() as f64;
-                Ok(Opinion { logit: Some(mean), embedding: Some(embedding), regions: Vec::new() })
+                let embedding = Some(embedding);
+                Ok(Opinion { logit: Some(mean), embedding, strangeness, regions: Vec::new() })
             }
-            Kind::Classifier { network, output, embedding, spec } => {
+            Kind::Classifier { network, output, embedding, familiar, spec } => {
                 let Prepared { values, shape, .. } = prepare(photo, &spec.input, false);
                 let outputs = network.run(&shape, &values).map_err(|error| error.to_string())?;
-                let logit = class(row(&outputs, *output)?, spec)?;
+                let logit = Some(class(row(&outputs, *output)?, spec)?);
+                let strangeness = familiar.map(|familiar| familiar.of(&outputs)).transpose()?;
                 let embedding = embedding.map(|place| row(&outputs, place).map(<[f32]>::to_vec));
-                Ok(Opinion { logit: Some(logit), embedding: embedding.transpose()?, regions: Vec::new() })
+                Ok(Opinion { logit, embedding: embedding.transpose()?, strangeness, regions: Vec::new() })
             }
             Kind::Detector { network, output, spec } => {
                 let prepared = prepare(photo, &spec.input, false);
@@ -167,7 +205,7 @@ impl Model {
                 let (real, fake) = (strongest(Means::Authentic), strongest(Means::Replica));
                 let sure = |score: f32| odds(f64::from(score.min(0.999)) / 2.0 + 0.5);
                 let logit = (real > 0.0 || fake > 0.0).then(|| sure(real) - sure(fake));
-                Ok(Opinion { logit, embedding: None, regions })
+                Ok(Opinion { logit, regions, ..Opinion::default() })
             }
             Kind::Remote(service) => {
                 let answer = handle.block_on(service.classify(file, media_type));
@@ -183,13 +221,16 @@ impl Model {
         let grey = Pixels { width: side, height: side, rgb: vec![128; (side * side * 3) as usize] };
         match &self.kind {
             Kind::Remote(_) => Ok(()),
-            Kind::Head { network, output, .. } => {
-                logit(network, *output, &self.embed(&grey, false)?).map(drop)
+            Kind::Head { network, output, familiar, .. } => {
+                let outputs = head(network, &self.embed(&grey, false)?)?;
+                familiar.map(|familiar| familiar.of(&outputs)).transpose()?;
+                logit(&outputs, *output).map(drop)
             }
             Kind::Embedding { .. } => self.embed(&grey, false).map(drop),
-            Kind::Classifier { network, output, spec, .. } => {
+            Kind::Classifier { network, output, familiar, spec, .. } => {
                 let Prepared { values, shape, .. } = prepare(&grey, &spec.input, false);
                 let outputs = network.run(&shape, &values).map_err(|error| error.to_string())?;
+                familiar.map(|familiar| familiar.of(&outputs)).transpose()?;
                 class(row(&outputs, *output)?, spec).map(drop)
             }
             Kind::Detector { network, output, spec } => {
@@ -208,9 +249,12 @@ pub(crate) fn odds(probability: f64) -> f64 {
     (inside / (1.0 - inside)).ln()
 }
 
-fn logit(network: &Network, output: usize, embedding: &[f32]) -> Result<f64, String> {
-    let outputs = network.run(&[1, embedding.len()], embedding).map_err(|error| error.to_string())?;
-    match row(&outputs, output)? {
+fn head(network: &Network, embedding: &[f32]) -> Result<Vec<Tensor>, String> {
+    network.run(&[1, embedding.len()], embedding).map_err(|error| error.to_string())
+}
+
+fn logit(outputs: &[Tensor], output: usize) -> Result<f64, String> {
+    match row(outputs, output)? {
         [logit] => Ok(f64::from(*logit)),
         other => Err(format!("a head gives one number, not {}", other.len())),
     }

@@ -11,10 +11,10 @@ use thiserror::Error;
 use crate::backend::{Backend, BackendError, Network, Tensor};
 use crate::checks::Weights;
 use crate::identity::PhotoModel;
-use crate::model::{Kind, Model};
+use crate::model::{Familiarity, Kind, Model};
 use crate::onnx_file;
 use crate::remote::RemoteClassifier;
-use crate::spec::{Input, Layout, ModelSpec};
+use crate::spec::{Familiar, Input, Layout, ModelSpec};
 
 /// The file that describes a model.
 pub(crate) const SPEC: &str = "model.toml";
@@ -165,6 +165,13 @@ impl Models {
                 }),
             }
         };
+        let familiar = |network: &Network, wanted: Option<&Familiar>| {
+            let place = |familiar: &Familiar| {
+                let output = output(network, Some(&familiar.output), 0)?;
+                Ok(Familiarity { output, most: familiar.most })
+            };
+            wanted.map(place).transpose()
+        };
         let kind = match spec {
             ModelSpec::Embedding(spec) => {
                 let network = network(Some(&spec.input))?;
@@ -176,14 +183,16 @@ impl Models {
                 let backbone =
                     self.embedding(&spec.backbone).map_err(|error| file(SPEC, error.to_string()))?;
                 let network = network(None)?;
-                let output = output(&network, Some(&spec.output), 0)?;
-                Kind::Head { backbone, network, output, mirror: spec.mirror }
+                let place = output(&network, Some(&spec.output), 0)?;
+                let familiar = familiar(&network, spec.familiar.as_ref())?;
+                Kind::Head { backbone, network, output: place, mirror: spec.mirror, familiar }
             }
             ModelSpec::Classifier(spec) => {
                 let network = network(Some(&spec.input))?;
                 let place = output(&network, spec.output.as_deref(), 0)?;
                 let embedding = spec.embedding.as_deref().map(|name| output(&network, Some(name), 0));
-                Kind::Classifier { embedding: embedding.transpose()?, network, output: place, spec }
+                let familiar = familiar(&network, spec.familiar.as_ref())?;
+                Kind::Classifier { embedding: embedding.transpose()?, network, output: place, familiar, spec }
             }
             ModelSpec::Detector(spec) => {
                 let network = network(Some(&spec.input))?;
@@ -323,7 +332,7 @@ mod tests {
         let network = of_means(10, 20, &identity, &[0.0; 3], &[1, 3]);
         put(dir.path(), "means", &format!("kind = \"embedding\"\n{INPUT}"), &network);
         let spec = "kind = \"head\"\nbackbone = \"means\"\nmirror = true\n";
-        put(dir.path(), "head", spec, &onnx_file::linear(&[2.0, 0.0, -2.0], 0.5, &[]));
+        put(dir.path(), "head", spec, &onnx_file::linear(&[2.0, 0.0, -2.0], 0.5, None, &[]));
         let model = models.get("head").unwrap();
         let found = look(&model, [255, 0, 0]);
         assert!((found.logit.unwrap() - 2.5).abs() < 1e-5);
@@ -362,6 +371,18 @@ mod tests {
                 &good,
                 "there is no output 'none'; valid: scores",
             ),
+            (
+                "strange",
+                &format!("{spec}[familiar]\noutput = \"none\"\nmost = 1\n"),
+                &good,
+                "model.toml: there is no output 'none'; valid: scores",
+            ),
+            (
+                "stranger",
+                &format!("{spec}[familiar]\noutput = \"scores\"\nmost = 1\n"),
+                &good,
+                "strangeness is one number, not 2",
+            ),
             ("spec", "kind = \"oracle\"", &good, "model.toml: unknown variant `oracle`"),
         ] {
             put(dir.path(), name, spec, network);
@@ -386,14 +407,17 @@ mod tests {
             Pixels { width: 224, height: 224, rgb: (0..224 * 224 * 3).map(value).collect() }
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        for (seed, expected) in [(1, EXPECTED[0]), (2, EXPECTED[1]), (5, EXPECTED[2])] {
+        for (seed, (expected, strange)) in [(1, EXPECTED[0]), (2, EXPECTED[1]), (5, EXPECTED[2])] {
             let look = model.look(&photo(seed), (&bytes::Bytes::new(), ""), runtime.handle()).unwrap();
             let found = look.logit.unwrap();
             assert!((found - expected).abs() < 2e-3, "{seed}: {found}, expected {expected}");
             assert_eq!(look.embedding.unwrap().len(), 1_280);
+            // Noise shows no shoe.
+            let found = look.strangeness.unwrap();
+            assert!((found - strange / 0.0065).abs() < 2e-2, "{seed}: {found}");
         }
     }
 
-    /// By onnxruntime 1.32.0 from PyPI.
-    const EXPECTED: [f64; 3] = [2.19443, -0.05181, 0.22364];
+    /// Log odds and strangeness, by onnxruntime 1.32.0 from PyPI.
+    const EXPECTED: [(f64, f64); 3] = [(2.19443, 0.073252), (-0.05181, 0.060336), (0.22364, 0.080254)];
 }

@@ -77,9 +77,26 @@ pub(crate) fn with_batch(bytes: &[u8], n: i64) -> Result<Vec<u8>, OnnxError> {
     Ok(model.encode_to_vec())
 }
 
-/// Writes a head: logit = Σ weightᵢ·xᵢ + bias, from an embedding.
+/// What is left of embeddings of length 1 beside what most have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Directions {
+    /// Their mean.
+    pub(crate) mean: Vec<f32>,
+    /// For each number of an embedding, its part in each direction in which they differ most.
+    pub(crate) along: Vec<f32>,
+    /// Directions.
+    pub(crate) count: usize,
+}
+
+/// Writes a head: logit = Σ weightᵢ·xᵢ + bias, from an embedding; with `familiar` also its strangeness, the square of
+/// what the directions leave of it.
 #[must_use]
-pub(crate) fn linear(weights: &[f32], bias: f32, notes: &[(&str, String)]) -> Vec<u8> {
+pub(crate) fn linear(
+    weights: &[f32],
+    bias: f32,
+    familiar: Option<&Directions>,
+    notes: &[(&str, String)],
+) -> Vec<u8> {
     let wide = weights.len() as i64;
     let tensor = |name: &str, dims: Vec<i64>, float_data: Vec<f32>| TensorProto {
         name: name.to_owned(),
@@ -89,19 +106,15 @@ pub(crate) fn linear(weights: &[f32], bias: f32, notes: &[(&str, String)]) -> Ve
         ..TensorProto::default()
     };
     let gemm = NodeProto {
-        op_type: "Gemm".to_owned(),
-        name: "head".to_owned(),
-        input: ["embedding", "weights", "bias"].map(str::to_owned).to_vec(),
-        output: vec!["logit".to_owned()],
         attribute: vec![AttributeProto {
             name: "transB".to_owned(),
             r#type: INT,
             i: 1,
             ..AttributeProto::default()
         }],
-        ..NodeProto::default()
+        ..node("Gemm", &["embedding", "weights", "bias"], "logit")
     };
-    let graph = GraphProto {
+    let mut graph = GraphProto {
         name: "head".to_owned(),
         node: vec![gemm],
         initializer: vec![
@@ -112,6 +125,23 @@ pub(crate) fn linear(weights: &[f32], bias: f32, notes: &[(&str, String)]) -> Ve
         output: vec![floats("logit", 1)],
         ..GraphProto::default()
     };
+    if let Some(Directions { mean, along, count }) = familiar {
+        graph.initializer.push(tensor("least", vec![1], vec![f32::MIN_POSITIVE]));
+        graph.initializer.push(tensor("mean", vec![1, wide], mean.clone()));
+        graph.initializer.push(tensor("directions", vec![wide, *count as i64], along.clone()));
+        graph.node.extend([
+            reduced("ReduceL2", "embedding", "length"),
+            // One of zeros stays one.
+            node("Max", &["length", "least"], "divisor"),
+            node("Div", &["embedding", "divisor"], "unit"),
+            node("Sub", &["unit", "mean"], "apart"),
+            node("MatMul", &["apart", "directions"], "along"),
+            reduced("ReduceSumSquare", "apart", "whole"),
+            reduced("ReduceSumSquare", "along", "known"),
+            node("Sub", &["whole", "known"], STRANGENESS),
+        ]);
+        graph.output.push(floats(STRANGENESS, 1));
+    }
     let model = ModelProto {
         ir_version: 7,
         producer_name: "smartsneaks".to_owned(),
@@ -126,9 +156,31 @@ pub(crate) fn linear(weights: &[f32], bias: f32, notes: &[(&str, String)]) -> Ve
     model.encode_to_vec()
 }
 
-/// `TensorProto.DataType.FLOAT` and `AttributeProto.AttributeType.INT`.
+/// The output that says how strange a photo is.
+pub(crate) const STRANGENESS: &str = "strangeness";
+
+/// `TensorProto.DataType.FLOAT`, `AttributeProto.AttributeType.INT` and `INTS`.
 const FLOAT: i32 = 1;
 const INT: i32 = 2;
+const INTS: i32 = 7;
+
+fn node(op_type: &str, input: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: op_type.to_owned(),
+        name: output.to_owned(),
+        input: input.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+/// A reduction of each row to one number.
+fn reduced(op_type: &str, input: &str, output: &str) -> NodeProto {
+    let attribute = |name: &str| AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
+    let axes = AttributeProto { r#type: INTS, ints: vec![1], ..attribute("axes") };
+    let keep = AttributeProto { r#type: INT, i: 1, ..attribute("keepdims") };
+    NodeProto { attribute: vec![axes, keep], ..node(op_type, &[input], output) }
+}
 
 /// A port of an open number of rows.
 fn floats(name: &str, wide: i64) -> ValueInfoProto {
@@ -172,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_head_is_written_and_runs() {
-        let written = linear(&[0.5, -2.0, 1.0], 0.25, &[("auc", "0.9".to_owned())]);
+        let written = linear(&[0.5, -2.0, 1.0], 0.25, None, &[("auc", "0.9".to_owned())]);
         let shape = describe(&written).unwrap();
         assert_eq!(shape.inputs, [Port { name: "embedding".into(), shape: vec![None, Some(3)] }]);
         assert_eq!(shape.outputs, [Port { name: "logit".into(), shape: vec![None, Some(1)] }]);
@@ -181,6 +233,22 @@ mod tests {
         let network = Network::load(&Backend::open(None).unwrap(), fixed).unwrap();
         let outputs = network.run(&[1, 3], &[2.0, 0.5, 4.0]).unwrap();
         assert_eq!((outputs[0].shape.as_slice(), outputs[0].values.as_slice()), (&[1, 1][..], &[4.25][..]));
+    }
+
+    #[test]
+    fn a_head_says_how_strange_an_embedding_is() {
+        // Embeddings of length 1 lie about (0.6, 0.8) and differ along (0.8, -0.6).
+        let directions = Directions { mean: vec![0.6, 0.8], along: vec![0.8, -0.6], count: 1 };
+        let written = linear(&[1.0, 0.0], 0.0, Some(&directions), &[]);
+        let network = Network::load(&Backend::open(None).unwrap(), with_batch(&written, 1).unwrap()).unwrap();
+        assert_eq!(network.outputs(), ["logit", STRANGENESS]);
+        for (embedding, expected) in
+            [([3.0, 4.0], 0.0), ([0.0, 0.0], 1.0), ([-0.6, -0.8], 4.0), ([2.0, 0.0], 0.16)]
+        {
+            let outputs = network.run(&[1, 2], &embedding).unwrap();
+            assert!((outputs[1].values[0] - expected).abs() < 1e-6, "{embedding:?}: {:?}", outputs[1]);
+            assert!((directions.strangeness(&embedding) - f64::from(expected)).abs() < 1e-6);
+        }
     }
 
     #[test]
@@ -196,7 +264,7 @@ mod tests {
 
     #[test]
     fn damaged_models_never_panic() {
-        let written = linear(&[0.5; 40], 0.25, &[]);
+        let written = linear(&[0.5; 40], 0.25, None, &[]);
         let mut state = 1_u64;
         let mut random = move || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

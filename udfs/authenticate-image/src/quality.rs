@@ -27,6 +27,10 @@ pub(crate) const GLARE: f64 = 0.10;
 /// least 94.
 pub(crate) const LEAST_CONTRAST: f64 = 40.0;
 
+/// Share of the frame that the shoe's bounds fill, below which too little of it can be seen: in the same photos, where
+/// anything stands out (740 of them), they fill 0.16 to 1, half of them more than 0.62.
+pub(crate) const LEAST_COVERAGE: f64 = 0.12;
+
 /// Why a photo is not good enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Issue {
@@ -42,6 +46,10 @@ pub(crate) enum Issue {
     Glare,
     /// Everything of about one brightness.
     LowContrast,
+    /// The shoe fills little of the frame.
+    ShoeTooSmall,
+    /// Nothing like the photos of shoes that the model learned from.
+    NoShoeSeen,
 }
 
 impl Issue {
@@ -55,6 +63,8 @@ impl Issue {
             Issue::TooBright => "too_bright",
             Issue::Glare => "glare",
             Issue::LowContrast => "low_contrast",
+            Issue::ShoeTooSmall => "shoe_too_small",
+            Issue::NoShoeSeen => "no_shoe_seen",
         }
     }
 
@@ -68,6 +78,8 @@ impl Issue {
             Issue::TooBright => "take the photo in less light",
             Issue::Glare => "turn off the flash or move the lamp",
             Issue::LowContrast => "clean the lens and put the shoe before another background",
+            Issue::ShoeTooSmall => "go nearer, so that the shoe fills most of the photo",
+            Issue::NoShoeSeen => "send a photograph of the shoe, whole and alone",
         }
     }
 }

@@ -112,6 +112,18 @@ pub(crate) struct Head {
     /// Whether the mirrored photo is looked at as well, and the logits averaged: twice the time.
     #[serde(default)]
     pub(crate) mirror: bool,
+    /// How it tells photos that show no shoe, if it can.
+    pub(crate) familiar: Option<Familiar>,
+}
+
+/// How a network tells photos that are unlike those of shoes that it learned from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Familiar {
+    /// Name of the output that says how strange a photo is: one number, the higher the stranger.
+    pub(crate) output: String,
+    /// What photos of shoes have at most: above it a photo shows none.
+    pub(crate) most: f64,
 }
 
 fn logit() -> String {
@@ -137,6 +149,8 @@ pub(crate) struct Classifier {
     pub(crate) higher_is: HigherIs,
     /// Name of an output that holds an embedding of the photo, if there is one.
     pub(crate) embedding: Option<String>,
+    /// How it tells photos that show no shoe, if it can.
+    pub(crate) familiar: Option<Familiar>,
 }
 
 /// What a classifier's outputs are.
@@ -212,6 +226,15 @@ impl ModelSpec {
         // What a model does is for people: any names, any numbers.
         table.remove("metrics");
         let spec: Self = table.try_into().map_err(said)?;
+        let familiar = match &spec {
+            ModelSpec::Classifier(Classifier { familiar, .. }) | ModelSpec::Head(Head { familiar, .. }) => {
+                familiar.as_ref()
+            }
+            _ => None,
+        };
+        if familiar.is_some_and(|one| !one.most.is_finite() || one.most <= 0.0) {
+            return Err("familiar.most must be a number above 0".to_owned());
+        }
         let input = match &spec {
             ModelSpec::Embedding(Embedding { input, .. })
             | ModelSpec::Classifier(Classifier { input, .. })
@@ -263,6 +286,10 @@ mod tests {
             ("kind = \"head\"\nbackbone = \"b\"\ncolour = 1", "unknown field `colour`"),
             ("kind = \"embedding\"\n[input]\nwidth = 0\nheight = 9", "8 to 4096 pixels"),
             ("kind = \"embedding\"\n[input]\nwidth = 9\nheight = 9\ndeviation = [1, 0, 1]", "above 0"),
+            (
+                "kind = \"head\"\nbackbone = \"b\"\n[familiar]\noutput = \"s\"\nmost = 0.0",
+                "familiar.most must be a number above 0",
+            ),
         ] {
             let error = ModelSpec::read(text).unwrap_err();
             assert!(error.contains(wrong), "{error}");

@@ -1,5 +1,6 @@
 //! Trains a model that looks at photos: a head on the embeddings of a network that is there.
 
+mod familiar;
 mod labelled;
 mod logistic;
 mod measure;
@@ -14,7 +15,7 @@ use thiserror::Error;
 use crate::images::Images;
 use crate::model::Model;
 use crate::models::{CHECKS, NETWORK, SPEC};
-use crate::onnx_file;
+use crate::onnx_file::{self, Directions, STRANGENESS};
 use crate::photo::Photo;
 use logistic::{Logistic, Rows};
 
@@ -46,6 +47,8 @@ pub struct Report {
     learned: usize,
     refused: Vec<String>,
     lambda: f64,
+    /// Strangeness that 99 of 100 photos have at most which their directions were not learned from.
+    most: f64,
     folds: Figures,
     valid: Option<Figures>,
 }
@@ -148,7 +151,9 @@ pub fn train_head(
     let head = logistic::fit(rows, &learned, lambda).ok_or_else(one_class)?;
     let held_out = places(true);
     let seen: Vec<f64> = held_out.iter().map(|place| head.logit(row(rows, *place))).collect();
+    let directions = familiar::fit(rows, &learned, seed);
     let report = Report {
+        most: bound(rows, &learned, &folds, seed),
         name: name.to_owned(),
         learned: learned.len(),
         refused: refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
@@ -156,8 +161,25 @@ pub fn train_head(
         folds: figures(&logits, &known, slope, start),
         valid: (!seen.is_empty()).then(|| figures(&seen, &labels(&authentic, &held_out), slope, start)),
     };
-    write(images, name, backbone, &head, (slope, start), &report)?;
+    write(images, name, backbone, (&head, &directions), (slope, start), &report)?;
     Ok(report)
+}
+
+/// What 99 of 100 photos have at most that show a shoe: each is held to what others have in common.
+fn bound(rows: Rows<'_>, learned: &[usize], folds: &[usize], seed: u64) -> f64 {
+    let of = |fold: usize, wanted: bool| {
+        let places = learned.iter().zip(folds).filter(move |(_, of)| (**of == fold) == wanted);
+        places.map(|(place, _)| *place)
+    };
+    let mut strange: Vec<f64> = (0..FOLDS)
+        .flat_map(|fold| {
+            let directions = familiar::fit(rows, &of(fold, false).collect::<Vec<_>>(), seed);
+            of(fold, true).map(|place| directions.strangeness(row(rows, place))).collect::<Vec<_>>()
+        })
+        .collect();
+    strange.sort_by(f64::total_cmp);
+    let place = strange.len() * 99 / 100;
+    strange.get(place.min(strange.len().saturating_sub(1))).copied().unwrap_or(0.0).max(1e-9)
 }
 
 fn embed(images: &Images, network: &Model, path: &std::path::Path) -> Result<Vec<f32>, String> {
@@ -217,7 +239,7 @@ fn write(
     images: &Images,
     name: &str,
     backbone: &str,
-    head: &Logistic,
+    (head, directions): (&Logistic, &Directions),
     (slope, start): (f64, f64),
     report: &Report,
 ) -> Result<(), TrainError> {
@@ -230,9 +252,12 @@ fn write(
         ("photos", report.learned.to_string()),
         ("auc", format!("{:.4}", report.folds.auc)),
     ];
-    let network = onnx_file::linear(&weights, head.bias as f32, &notes);
+    let network = onnx_file::linear(&weights, head.bias as f32, Some(directions), &notes);
+    let most = report.most;
     let spec = format!(
-        "# Written by smartsneaks train {name}.\nkind = \"head\"\nbackbone = \"{backbone}\"\noutput = \"logit\"\n"
+        "# Written by smartsneaks train {name}.\nkind = \"head\"\nbackbone = \"{backbone}\"\noutput = \"logit\"\n\n\
+         # Photos that are stranger than 99 of 100 that were held out show no shoe.\n\
+         [familiar]\noutput = \"{STRANGENESS}\"\nmost = {most:.6}\n"
     );
     let checks = format!(
         "# Written by smartsneaks train {name}: what makes the odds of photos that were held out honest.\n\
@@ -255,8 +280,8 @@ impl fmt::Display for Report {
         if self.refused.len() > 10 {
             writeln!(f, "left out: {} more", self.refused.len() - 10)?;
         }
-        let Self { name, learned, lambda, .. } = self;
-        writeln!(f, "model={name} photos={learned} penalty={lambda}")?;
+        let Self { name, learned, lambda, most, .. } = self;
+        writeln!(f, "model={name} photos={learned} penalty={lambda} strangeness_most={most:.6}")?;
         let valid = self.valid.iter().map(|figures| ("valid", figures));
         for (on, figures) in std::iter::once(("held out in turn", &self.folds)).chain(valid) {
             let Figures { photos, auc, calibration_error, authentic: (said, right), inconclusive } = figures;
@@ -319,6 +344,13 @@ mod tests {
             model.look(&photo, (&bytes::Bytes::new(), ""), runtime.handle()).unwrap().logit.unwrap()
         };
         assert!(logit([190, 80, 70]) > 0.0 && logit([80, 80, 190]) < 0.0);
+        let strange = |rgb: [u8; 3]| {
+            let photo = crate::photo::Pixels { width: 16, height: 16, rgb: rgb.repeat(256) };
+            let opinion = model.look(&photo, (&bytes::Bytes::new(), ""), runtime.handle()).unwrap();
+            opinion.strangeness.unwrap()
+        };
+        assert!(strange([180, 80, 80]) <= 1.0 && strange([90, 80, 160]) <= 1.0, "{}", strange([180, 80, 80]));
+        assert!(strange([0, 255, 0]) > 2.0, "none was green: {}", strange([0, 255, 0]));
         // The same photos, seed and any number of threads: the same bytes.
         let first = std::fs::read(dir.path().join("models/own").join(NETWORK)).unwrap();
         train_head(&images, "own", "means", &labelled, 1, 1, &looked).unwrap();
