@@ -27,6 +27,7 @@ mod tweedie;
 pub use bytes::BadPanelModel;
 pub(crate) use bytes::{Reader, write_text};
 pub use hierarchy::{BadHierarchy, Hierarchy};
+pub(crate) use holdout::Skills;
 pub(crate) use holdout::scale;
 pub use holdout::{PanelMethod, PanelScore};
 pub use reconcile::{Reconciliation, reconcile};

@@ -14,7 +14,8 @@ use crate::frequency::Frequency;
 use crate::holiday::kinds;
 use crate::model::Model;
 use crate::panel::{
-    self, PANEL_HORIZON, PanelMethod, PanelModel, PanelReport, PanelRequest, PreparedSeries, prepare, train,
+    self, PANEL_HORIZON, PanelMethod, PanelModel, PanelReport, PanelRequest, PreparedSeries, Skills, prepare,
+    train,
 };
 use crate::unforecastable::Unforecastable;
 
@@ -38,7 +39,8 @@ impl ForecastOperator {
         {
             return Ok(BTreeMap::new());
         }
-        let Some(Learned { model, positions, prepared, .. }) = self.learn(panel, regular, workers)? else {
+        let Some(Learned { model, skills, positions, prepared, .. }) = self.learn(panel, regular, workers)?
+        else {
             return Ok(BTreeMap::new());
         };
         let detail: Arc<str> = say(model.report(), self.horizon).into();
@@ -51,7 +53,8 @@ impl ForecastOperator {
         let made = workers.map(positions.len(), |at| {
             let forecast = model.predict(&prepared[at], self.level).map_err(internal)?;
             let (model, detail) = (Arc::clone(&name), Some(Arc::clone(&detail)));
-            Ok(Ok(Made { points: forecast.points, model, skill_vs_naive: None, detail }))
+            let skill_vs_naive = skills.get(&prepared[at].position).copied();
+            Ok(Ok(Made { points: forecast.points, model, skill_vs_naive, detail }))
         })?;
         Ok(positions.into_iter().zip(made).collect())
     }
@@ -92,7 +95,8 @@ impl ForecastOperator {
         let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
         let model = train(&prepared, &request, workers.threads() > 1, &run);
         workers.check()?;
-        Ok(Some(Learned { model: model.map_err(internal)?, codes, positions, prepared }))
+        let (model, skills) = model.map_err(internal)?;
+        Ok(Some(Learned { model, skills, codes, positions, prepared }))
     }
 }
 
@@ -106,6 +110,8 @@ fn suits(regular: &Result<Regular, Unforecastable>) -> bool {
 /// What was learned from a panel.
 pub(super) struct Learned {
     pub(super) model: PanelModel,
+    /// By the series' positions among those that suit it.
+    skills: Skills,
     pub(super) codes: Codes,
     /// Those of its series, in the call's panel.
     pub(super) positions: Vec<usize>,

@@ -1,5 +1,7 @@
 //! Local or global: which forecasts the last days of the series better, made without them.
 
+use std::collections::BTreeMap;
+
 use smartsneaks_table_function::{Run, for_each};
 
 use super::band::{self, Outcome};
@@ -60,6 +62,8 @@ pub struct PanelScore {
 const TRIED: [PanelMethod; 3] = [PanelMethod::Average, PanelMethod::Global, PanelMethod::Local];
 /// What a later method has to gain on an earlier one.
 const MARGIN: f64 = 0.997;
+/// Days of a week.
+const WEEK: usize = 7;
 /// Series of a job.
 const PIECE: usize = 16;
 /// Steps of a long horizon that are judged.
@@ -73,7 +77,13 @@ pub(crate) struct Holdout {
     pub(crate) outcomes: Vec<Outcome>,
     /// Series that were judged.
     pub(crate) series: usize,
+    /// What the method gained on each of them.
+    pub(crate) skills: Skills,
 }
+
+/// By position: 1 − RMSE of the method / RMSE of the same weekday of the last week that was known, on the held-out days.
+/// Series that were not judged, or on which that made no error, have none.
+pub(crate) type Skills = BTreeMap<usize, f64>;
 
 /// Series whose last `horizon` days are held out, and those days as rows.
 pub(crate) struct HeldOut<'a> {
@@ -108,14 +118,19 @@ impl<'a> HeldOut<'a> {
                 let weight = sample::weight(&profile, series, cut);
                 let spread = profile.spread(&series.values, cut);
                 let first = table.values.len();
+                let mut naive = 0.0;
                 for target in (cut..series.values.len()).step_by(stride) {
                     sample::push(table, &features, series, &profile, &pool, (cut, target), weight);
+                    let same =
+                        cut.checked_sub(WEEK).map_or(0.0, |week| series.values[week + (target - cut) % WEEK]);
+                    naive += f64::from(series.values[target] - same).powi(2);
                 }
                 judged.push(Judged {
                     rows: (first, table.values.len()),
                     position: series.position,
                     whole: series.whole,
                     scale,
+                    naive,
                     spread,
                     held: series.held.as_deref(),
                 });
@@ -179,7 +194,18 @@ impl<'a> HeldOut<'a> {
         }
         let (method, outcomes) =
             best.map_or((PanelMethod::Local, Vec::new()), |(_, method, outcomes)| (method, outcomes));
-        Holdout { method, scores, outcomes, series: judged.len() }
+        let skills = self.skills(&outcomes);
+        Holdout { method, scores, outcomes, series: judged.len(), skills }
+    }
+
+    /// Of outcomes in the order of the rows.
+    fn skills(&self, outcomes: &[Outcome]) -> Skills {
+        let skill = |one: &Judged<'_>| {
+            let rows = outcomes.get(one.rows.0..one.rows.1)?;
+            let squares: f64 = rows.iter().map(|row| (row.actual - row.mean).powi(2)).sum();
+            (one.naive > 0.0).then(|| (one.position, 1.0 - (squares / one.naive).sqrt()))
+        };
+        self.judged.iter().filter_map(skill).collect()
     }
 
     /// How well a method does, given the local and the global mean of every row.
@@ -224,6 +250,8 @@ struct Judged<'a> {
     position: usize,
     whole: bool,
     scale: f64,
+    /// Sum of the squared errors of last week's values.
+    naive: f64,
     spread: f64,
     held: Option<&'a [f32]>,
 }

@@ -8,7 +8,7 @@ use crate::unforecastable::Unforecastable;
 use super::band::{Band, Outcome};
 use super::boost::{Boost, Learner, Trial};
 use super::features::Features;
-use super::holdout::{HeldOut, PanelMethod, PanelScore};
+use super::holdout::{HeldOut, PanelMethod, PanelScore, Skills};
 use super::pool::Pool;
 use super::profile::Profile;
 use super::sample;
@@ -60,7 +60,8 @@ pub struct PanelForecast {
     pub method: PanelMethod,
 }
 
-/// Learns from all series of a panel, given in the order of their positions. The same bits whatever `run` does.
+/// Learns from all series of a panel, given in the order of their positions; with the model comes what its method gained on
+/// each series that was held out. The same bits whatever `run` does.
 ///
 /// With fewer than 50 series and no covariates only local models are used. `side_by_side` is worth it where `run` has
 /// several threads: the final model then grows while it is tried out, in vain where local models win. Time is bounded by
@@ -73,7 +74,7 @@ pub fn train(
     request: &PanelRequest,
     side_by_side: bool,
     run: Run<'_>,
-) -> Result<PanelModel, Unforecastable> {
+) -> Result<(PanelModel, Skills), Unforecastable> {
     let Some(first) = series.first() else {
         return Err(Unforecastable::InvalidRequest("a panel needs at least one series"));
     };
@@ -146,7 +147,9 @@ pub fn train(
         importance,
     };
     let band = Band::new(&judged.outcomes, request.horizon, run);
-    Ok(PanelModel { horizon: request.horizon, report, pool, features, boost, band })
+    let model = PanelModel { horizon: request.horizon, report, pool, features, boost, band };
+    // Where the method is chosen without trying, none was held to it.
+    Ok((model, if method == judged.method { judged.skills } else { Skills::new() }))
 }
 
 /// What grows side by side.
@@ -257,10 +260,14 @@ mod tests {
     #[test]
     fn promotions_are_learned_across_the_panel() {
         let (series, request) = panel();
-        let model = train(&series, &request, false, &in_order).unwrap();
+        let (model, skills) = train(&series, &request, false, &in_order).unwrap();
         assert_ne!(model.report().method, PanelMethod::Local);
         let scores = &model.report().scores;
         assert!(scores[1].rmsse < 0.95 * scores[2].rmsse, "{scores:?}");
+        // Twenty-nine of thirty series are promoted on days that last week does not tell.
+        let better = skills.values().filter(|skill| **skill > 0.0).count();
+        assert!(skills.len() >= 50 && better * 10 > skills.len() * 8, "{better} of {}", skills.len());
+        assert!(!skills.contains_key(&59), "a new series has no past to be held to");
         assert!(model.report().importance[0].0.starts_with("covariate_0"), "{:?}", model.report().importance);
         for series in &series {
             let forecast = model.predict(series, 0.9).unwrap();
@@ -278,11 +285,11 @@ mod tests {
     #[test]
     fn a_stored_model_forecasts_the_same_and_damage_is_noticed() {
         let (series, request) = panel();
-        let model = train(&series, &request, false, &in_order).unwrap();
-        assert_eq!(model, train(&series, &request, false, &in_order).unwrap());
+        let (model, skills) = train(&series, &request, false, &in_order).unwrap();
+        assert_eq!((model.clone(), skills.clone()), train(&series, &request, false, &in_order).unwrap());
         let workers = Workers::new(3);
         let run = |count: usize, job: &(dyn Fn(usize) + Sync)| workers.run(count, job);
-        assert_eq!(model, train(&series, &request, true, &run).unwrap());
+        assert_eq!((model.clone(), skills), train(&series, &request, true, &run).unwrap());
         let bytes = model.to_bytes();
         let read = PanelModel::from_bytes(&bytes).unwrap();
         assert_eq!(read, model);
@@ -320,7 +327,8 @@ mod tests {
             })
             .collect();
         for panel in [&prepared[..], &prepared[..1], &prepared[2..3]] {
-            let model = train(panel, &request, true, &in_order).unwrap();
+            let (model, skills) = train(panel, &request, true, &in_order).unwrap();
+            assert!(skills.values().all(|skill| skill.is_finite()));
             assert_eq!(PanelModel::from_bytes(&model.to_bytes()).as_ref(), Ok(&model));
             for series in &prepared {
                 for point in model.predict(series, 0.99).unwrap().points {
