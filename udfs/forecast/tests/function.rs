@@ -263,7 +263,9 @@ async fn many_series_learn_from_each_other() {
     }
     let skills: Vec<f64> =
         (0..batch.num_rows()).filter_map(|row| cell(&batch, "skill_vs_naive", row).parse().ok()).collect();
-    assert!(skills.len() > 7 * 50 && skills.iter().all(|skill| *skill <= 1.0), "{skills:?}");
+    // A quarter of the series sells nothing: there is no error to be better than.
+    assert!((7 * 40..=7 * 54).contains(&skills.len()), "{}", skills.len());
+    assert!(skills.iter().all(|skill| *skill <= 1.0), "{skills:?}");
     assert_eq!(batch, run(4, &sql, vec![]).await.unwrap());
     let few = rows("SELECT DISTINCT model FROM forecast('*') WHERE status = 'ok'").await;
     assert_eq!((few.num_rows(), cell(&few, "model", 0)), (1, "auto".into()));
