@@ -165,6 +165,9 @@ pub fn train_head(
     Ok(report)
 }
 
+/// The least limit of strangeness: below it are the last digits of 32-bit sums, and a limit of 0 is none.
+const LEAST_MOST: f64 = 1e-6;
+
 /// What 99 of 100 photos have at most that show a shoe: each is held to what others have in common.
 fn bound(rows: Rows<'_>, learned: &[usize], folds: &[usize], seed: u64) -> f64 {
     let of = |fold: usize, wanted: bool| {
@@ -179,7 +182,7 @@ fn bound(rows: Rows<'_>, learned: &[usize], folds: &[usize], seed: u64) -> f64 {
         .collect();
     strange.sort_by(f64::total_cmp);
     let place = strange.len() * 99 / 100;
-    strange.get(place.min(strange.len().saturating_sub(1))).copied().unwrap_or(0.0).max(1e-9)
+    strange.get(place.min(strange.len().saturating_sub(1))).copied().unwrap_or(0.0).max(LEAST_MOST)
 }
 
 fn embed(images: &Images, network: &Model, path: &std::path::Path) -> Result<Vec<f32>, String> {

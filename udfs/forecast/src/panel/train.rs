@@ -264,7 +264,6 @@ mod tests {
         assert_ne!(model.report().method, PanelMethod::Local);
         let scores = &model.report().scores;
         assert!(scores[1].rmsse < 0.95 * scores[2].rmsse, "{scores:?}");
-        // Twenty-nine of thirty series are promoted on days that last week does not tell.
         let better = skills.values().filter(|skill| **skill > 0.0).count();
         assert!(skills.len() >= 50 && better * 10 > skills.len() * 8, "{better} of {}", skills.len());
         assert!(!skills.contains_key(&59), "a new series has no past to be held to");
