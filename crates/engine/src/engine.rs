@@ -15,6 +15,7 @@ use smartsneaks_table_function::{Function, Registry};
 
 use crate::error::{Error, Kind};
 use crate::models::Cache;
+use crate::opaque::Opaque;
 use crate::planner::EnginePlanner;
 use crate::session::{Session, SessionOptions};
 use crate::settings::Settings;
@@ -27,7 +28,7 @@ pub struct Engine {
     functions: Arc<Registry>,
     models: Cache,
     images: Arc<Images>,
-    template: SessionState,
+    template: Opaque<SessionState>,
     cpu: CpuRuntime,
     next_session: AtomicI32,
 }
@@ -49,7 +50,7 @@ impl Engine {
         lake.register(&runtime);
         let images = Arc::new(Images::new(settings.images.clone()));
         let functions = Arc::new(functions(&images));
-        let template = template(&settings, runtime, &images)?;
+        let template = Opaque::new(template(&settings, runtime, &images)?);
         let cpu = CpuRuntime::start(settings.threads)?;
         let (models, next_session) = (Cache::default(), AtomicI32::new(1));
         Ok(Arc::new(Self { settings, lake, functions, models, images, template, cpu, next_session }))

@@ -32,6 +32,7 @@ mod interrupt;
 mod memory;
 pub mod models;
 mod nearest;
+mod opaque;
 mod planner;
 mod planning;
 mod postgres;

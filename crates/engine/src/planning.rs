@@ -18,6 +18,7 @@ use smartsneaks_table_function::{
 use crate::catalog::Catalogs;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::opaque::Opaque;
 use crate::postgres::PgCatalog;
 use crate::statement::Statement;
 
@@ -27,7 +28,7 @@ pub(crate) struct Planning {
     version: Arc<Version>,
     sources: Option<Arc<dyn SchemaProvider>>,
     pg_catalog: PgCatalog,
-    template: Arc<SessionState>,
+    template: Opaque<SessionState>,
     /// The kept models that the statement names, by what it calls them.
     models: Arc<Mutex<BTreeMap<String, Arc<StoredModel>>>>,
 }
@@ -38,7 +39,7 @@ impl Planning {
         version: Arc<Version>,
         sources: Option<Arc<dyn SchemaProvider>>,
         pg_catalog: PgCatalog,
-        template: Arc<SessionState>,
+        template: Opaque<SessionState>,
     ) -> Arc<Self> {
         Arc::new(Self { engine, version, sources, pg_catalog, template, models: Arc::default() })
     }
@@ -67,7 +68,7 @@ impl Planning {
             version,
             sources: None,
             pg_catalog: self.pg_catalog.clone(),
-            template: Arc::clone(&self.template),
+            template: self.template.clone(),
             models: Arc::default(),
         }))
     }

@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datafusion::catalog::SchemaProvider;
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use smartsneaks_lake::Version;
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::interrupt::{Interrupt, Reason};
+use crate::opaque::Opaque;
 use crate::planning::{Planning, select_version};
 use crate::postgres::PgCatalog;
 use crate::rows::{Output, Rows};
@@ -141,49 +143,60 @@ impl Session {
     ///
     /// # Errors
     /// The first statement's that fails; those before it stand.
-    pub async fn run(&self, sql: &str) -> Result<Vec<Output>, Error> {
-        let mut out = Vec::new();
-        for statement in self.parse(sql)? {
-            let prepared = self.prepare(&statement, &[]).await?;
-            out.push(self.execute(&prepared, &[]).await?);
-        }
-        Ok(out)
+    pub fn run<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Vec<Output>, Error>> {
+        Box::pin(async move {
+            let mut out = Vec::new();
+            for statement in self.parse(sql)? {
+                let prepared = self.prepare(&statement, &[]).await?;
+                out.push(self.execute(&prepared, &[]).await?);
+            }
+            Ok(out)
+        })
     }
 
     /// Runs one statement that returns rows.
     ///
     /// # Errors
     /// The statement's own, and [`Kind::Syntax`] when it is not exactly one statement with rows.
-    pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
-        self.query_with(sql, &[]).await
+    pub fn query<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Rows, Error>> {
+        Box::pin(async move { self.query_with(sql, &[]).await })
     }
 
     /// [`Session::query`] with values for `$1`, `$2`, ….
     ///
     /// # Errors
     /// As for [`Session::query`].
-    pub async fn query_with(&self, sql: &str, parameters: &[ScalarValue]) -> Result<Rows, Error> {
-        let statements = self.parse(sql)?;
-        let [statement] = statements.as_slice() else {
-            return Err(Error::new(
-                Kind::Syntax,
-                format!("expected one statement, found {}", statements.len()),
-            ));
-        };
-        let prepared = self.prepare(statement, &[]).await?;
-        match self.execute(&prepared, parameters).await? {
-            Output::Rows(rows) => Ok(rows),
-            Output::Done(tag) => Err(Error::new(Kind::Syntax, format!("{tag} returns no rows"))),
-            Output::Empty => Err(Error::new(Kind::Syntax, "expected a statement, found none")),
-        }
+    pub fn query_with<'a>(
+        &'a self,
+        sql: &'a str,
+        parameters: &'a [ScalarValue],
+    ) -> BoxFuture<'a, Result<Rows, Error>> {
+        Box::pin(async move {
+            let statements = self.parse(sql)?;
+            let [statement] = statements.as_slice() else {
+                return Err(Error::new(
+                    Kind::Syntax,
+                    format!("expected one statement, found {}", statements.len()),
+                ));
+            };
+            let prepared = self.prepare(statement, &[]).await?;
+            match self.execute(&prepared, parameters).await? {
+                Output::Rows(rows) => Ok(rows),
+                Output::Done(tag) => Err(Error::new(Kind::Syntax, format!("{tag} returns no rows"))),
+                Output::Empty => Err(Error::new(Kind::Syntax, "expected a statement, found none")),
+            }
+        })
     }
 
     /// [`Session::query`], all rows at once: for small results.
     ///
     /// # Errors
     /// As for [`Session::query`].
-    pub async fn collect(&self, sql: &str) -> Result<Vec<arrow::record_batch::RecordBatch>, Error> {
-        self.query(sql).await?.stream.try_collect().await
+    pub fn collect<'a>(
+        &'a self,
+        sql: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<arrow::record_batch::RecordBatch>, Error>> {
+        Box::pin(async move { self.query(sql).await?.stream.try_collect().await })
     }
 
     /// Stops the statement under way, if any, with SQLSTATE 57014.
@@ -241,19 +254,21 @@ impl Session {
     ///
     /// # Errors
     /// When the log cannot be read or `warehouse.as_of` names no version.
-    pub async fn version(&self) -> Result<Arc<Version>, Error> {
-        let as_of = {
-            let state = self.state();
-            if let Some(version) = state.transaction.version().or(state.pinned.as_ref()) {
-                return Ok(Arc::clone(version));
+    pub fn version(&self) -> BoxFuture<'_, Result<Arc<Version>, Error>> {
+        Box::pin(async move {
+            let as_of = {
+                let state = self.state();
+                if let Some(version) = state.transaction.version().or(state.pinned.as_ref()) {
+                    return Ok(Arc::clone(version));
+                }
+                state.variables.get("warehouse.as_of").unwrap_or_default()
+            };
+            if as_of.trim().is_empty() {
+                Ok(self.engine.lake().head().await?)
+            } else {
+                select_version(self.engine.lake(), &as_of).await
             }
-            state.variables.get("warehouse.as_of").unwrap_or_default()
-        };
-        if as_of.trim().is_empty() {
-            Ok(self.engine.lake().head().await?)
-        } else {
-            select_version(self.engine.lake(), &as_of).await
-        }
+        })
     }
 
     async fn planning(self: &Session, version: Arc<Version>) -> Result<Arc<Planning>, Error> {
@@ -262,7 +277,7 @@ impl Session {
             let mut template = self.engine.template().clone();
             let timezone = state.variables.get("timezone").unwrap_or_default();
             template.config_mut().options_mut().execution.time_zone = Some(timezone);
-            let template = Arc::new(crate::postgres::for_session(template, self, &state.variables)?);
+            let template = Opaque::new(crate::postgres::for_session(template, self, &state.variables)?);
             (template, PgCatalog::new(&self.user, &state.variables))
         };
         Ok(Planning::new(Arc::clone(&self.engine), version, self.sources.clone(), pg_catalog, template))

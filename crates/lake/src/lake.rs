@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use futures::future::BoxFuture;
 use object_store::ObjectStore;
 
 use crate::LakeError;
@@ -55,49 +56,51 @@ impl Lake {
     ///
     /// # Errors
     /// When the store fails or the newest manifest can't be read.
-    pub async fn head(&self) -> Result<Arc<Version>, LakeError> {
-        self.log.head().await
+    pub fn head(&self) -> BoxFuture<'_, Result<Arc<Version>, LakeError>> {
+        Box::pin(async move { self.log.head().await })
     }
 
     /// Version `number`.
     ///
     /// # Errors
     /// [`LakeError::NoVersion`] when it isn't kept.
-    pub async fn version(&self, number: u64) -> Result<Arc<Version>, LakeError> {
-        self.log.get(number).await
+    pub fn version(&self, number: u64) -> BoxFuture<'_, Result<Arc<Version>, LakeError>> {
+        Box::pin(async move { self.log.get(number).await })
     }
 
     /// The newest version whose timestamp is not after `instant`.
     ///
     /// # Errors
     /// [`LakeError::NoVersion`] when all versions are later.
-    pub async fn at(&self, instant: DateTime<Utc>) -> Result<Arc<Version>, LakeError> {
-        let head = self.log.head().await?;
-        if head.number > 0 && head.timestamp <= instant {
-            return Ok(head);
-        }
-        // Timestamps ascend with the numbers, so halving finds the place.
-        let numbers = self.log.numbers().await?;
-        let (mut low, mut high) = (0, numbers.len());
-        let mut found = None;
-        let mut oldest = None;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let version = self.log.get(numbers[middle]).await?;
-            if version.timestamp <= instant {
-                found = Some(version);
-                low = middle + 1;
-            } else {
-                oldest = Some(version.timestamp);
-                high = middle;
+    pub fn at(&self, instant: DateTime<Utc>) -> BoxFuture<'_, Result<Arc<Version>, LakeError>> {
+        Box::pin(async move {
+            let head = self.log.head().await?;
+            if head.number > 0 && head.timestamp <= instant {
+                return Ok(head);
             }
-        }
-        found.ok_or_else(|| LakeError::NoVersion {
-            wanted: format!("at or before {instant}"),
-            found: oldest.map_or_else(
-                || "nothing was written yet".to_owned(),
-                |oldest| format!("the oldest is of {oldest}"),
-            ),
+            // Timestamps ascend with the numbers, so halving finds the place.
+            let numbers = self.log.numbers().await?;
+            let (mut low, mut high) = (0, numbers.len());
+            let mut found = None;
+            let mut oldest = None;
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let version = self.log.get(numbers[middle]).await?;
+                if version.timestamp <= instant {
+                    found = Some(version);
+                    low = middle + 1;
+                } else {
+                    oldest = Some(version.timestamp);
+                    high = middle;
+                }
+            }
+            found.ok_or_else(|| LakeError::NoVersion {
+                wanted: format!("at or before {instant}"),
+                found: oldest.map_or_else(
+                    || "nothing was written yet".to_owned(),
+                    |oldest| format!("the oldest is of {oldest}"),
+                ),
+            })
         })
     }
 
@@ -105,22 +108,24 @@ impl Lake {
     ///
     /// # Errors
     /// When the store fails or a manifest can't be read.
-    pub async fn versions(&self) -> Result<Vec<Arc<Version>>, LakeError> {
-        self.log.all().await
+    pub fn versions(&self) -> BoxFuture<'_, Result<Vec<Arc<Version>>, LakeError>> {
+        Box::pin(async move { self.log.all().await })
     }
 
     /// The rows of table `name` in `version`, pinned; `None` when the version has no such table.
     ///
     /// # Errors
     /// When the table's Delta log can't be read.
-    pub async fn table(
-        &self,
-        version: &Version,
-        name: &str,
-    ) -> Result<Option<Arc<dyn TableProvider>>, LakeError> {
-        let Some(entry) = version.tables.get(name) else { return Ok(None) };
-        let table = self.tables.get(&self.root, name, entry).await?;
-        Ok(Some(table))
+    pub fn table<'a>(
+        &'a self,
+        version: &'a Version,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn TableProvider>>, LakeError>> {
+        Box::pin(async move {
+            let Some(entry) = version.tables.get(name) else { return Ok(None) };
+            let table: Arc<dyn TableProvider> = self.tables.get(&self.root, name, entry).await?;
+            Ok(Some(table))
+        })
     }
 
     /// The URL under which the tables' files are found by a DataFusion runtime.
@@ -137,9 +142,11 @@ impl Lake {
     ///
     /// # Errors
     /// When the head can't be read.
-    pub async fn begin(self: &Arc<Self>, run_id: &str) -> Result<Transaction, LakeError> {
-        let base = self.head().await?;
-        Ok(Transaction::new(Arc::clone(self), base, run_id))
+    pub fn begin<'a>(self: &'a Arc<Self>, run_id: &'a str) -> BoxFuture<'a, Result<Transaction, LakeError>> {
+        Box::pin(async move {
+            let base = self.head().await?;
+            Ok(Transaction::new(Arc::clone(self), base, run_id))
+        })
     }
 
     pub(crate) fn log(&self) -> &Log {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use deltalake::kernel::EagerSnapshot;
+use futures::future::BoxFuture;
 use object_store::path::Path;
 use serde_json::Value;
 
@@ -71,76 +72,78 @@ impl Transaction {
     /// # Errors
     /// When the input ends with an error, a column has a type that Delta Lake can't hold, an append doesn't have the
     /// table's columns, or the store fails. The transaction stays as it was before the call.
-    pub async fn write(
-        &mut self,
-        name: &str,
+    pub fn write<'a>(
+        &'a mut self,
+        name: &'a str,
         mode: WriteMode,
-        partition_by: &[String],
+        partition_by: &'a [String],
         input: SendableRecordBatchStream,
-    ) -> Result<TableEntry, LakeError> {
-        let staged = self.staged();
-        let known = staged.tables.get(name);
-        let uri = match known {
-            Some(entry) => entry.uri.clone(),
-            None => uri_of(name)?,
-        };
-        let log = DeltaLog::new(self.lake.root(), &uri, name)?;
-        let input_schema = schema::stored_schema(name, &input.schema())?;
-        let shape = match known {
-            Some(entry) if mode == WriteMode::Append => {
-                let snapshot = log.snapshot(entry.delta_version).await?;
-                Shape::of_append(name, &snapshot, &input_schema, partition_by)?
-            }
-            _ => Shape::of_overwrite(input_schema, partition_by),
-        };
-        let store = Arc::clone(&self.lake.root().store);
-        let target = Target {
-            table: name.to_owned(),
-            store: Arc::clone(&store),
-            folder: Path::from(uri.as_str()),
-            positions: partition::positions(name, &shape.schema, &shape.partition_by)?,
-            schema: shape.schema,
-            partition_by: shape.partition_by,
-            input_positions: shape.input_positions,
-        };
-        let schema_hash = schema::schema_hash(name, &target.schema)?;
-        let written = target.write(input).await?;
-        crash::point(crash::AFTER_DATA_FILES);
-
-        let before = known.filter(|_| mode == WriteMode::Append);
-        let bytes = written.files.iter().map(|(add, _)| u64::try_from(add.size).unwrap_or_default());
-        let mut entry = TableEntry {
-            uri,
-            delta_version: 0,
-            schema_hash,
-            rows: before.map_or(0, |entry| entry.rows)
-                + written.files.iter().map(|(_, rows)| rows).sum::<u64>(),
-            bytes: before.map_or(0, |entry| entry.bytes) + bytes.sum::<u64>(),
-            files: before.map_or(0, |entry| entry.files) + written.files.len() as u64,
-            properties: known.map(|entry| entry.properties.clone()).unwrap_or_default(),
-        };
-        let change = Change {
-            mode,
-            pinned: known.map(|entry| entry.delta_version),
-            schema: &target.schema,
-            partition_by: &target.partition_by,
-            added: written.files.iter().map(|(add, _)| add.clone()).collect(),
-            run_id: &self.run_id,
-        };
-        entry.delta_version = match log.commit(change).await {
-            Ok(version) => version,
-            Err(error) => {
-                // Only a lost race says for sure that no log names the files; they may not go otherwise.
-                if matches!(error, LakeError::Conflict { .. }) {
-                    written.discard(store.as_ref()).await;
+    ) -> BoxFuture<'a, Result<TableEntry, LakeError>> {
+        Box::pin(async move {
+            let staged = self.staged();
+            let known = staged.tables.get(name);
+            let uri = match known {
+                Some(entry) => entry.uri.clone(),
+                None => uri_of(name)?,
+            };
+            let log = DeltaLog::new(self.lake.root(), &uri, name)?;
+            let input_schema = schema::stored_schema(name, &input.schema())?;
+            let shape = match known {
+                Some(entry) if mode == WriteMode::Append => {
+                    let snapshot = log.snapshot(entry.delta_version).await?;
+                    Shape::of_append(name, &snapshot, &input_schema, partition_by)?
                 }
-                return Err(error);
-            }
-        };
-        crash::point(crash::AFTER_DELTA_COMMIT);
-        self.changes.tables.insert(name.to_owned(), Some(entry.clone()));
-        self.changes.views.insert(name.to_owned(), None);
-        Ok(entry)
+                _ => Shape::of_overwrite(input_schema, partition_by),
+            };
+            let store = Arc::clone(&self.lake.root().store);
+            let target = Target {
+                table: name.to_owned(),
+                store: Arc::clone(&store),
+                folder: Path::from(uri.as_str()),
+                positions: partition::positions(name, &shape.schema, &shape.partition_by)?,
+                schema: shape.schema,
+                partition_by: shape.partition_by,
+                input_positions: shape.input_positions,
+            };
+            let schema_hash = schema::schema_hash(name, &target.schema)?;
+            let written = target.write(input).await?;
+            crash::point(crash::AFTER_DATA_FILES);
+
+            let before = known.filter(|_| mode == WriteMode::Append);
+            let bytes = written.files.iter().map(|(add, _)| u64::try_from(add.size).unwrap_or_default());
+            let mut entry = TableEntry {
+                uri,
+                delta_version: 0,
+                schema_hash,
+                rows: before.map_or(0, |entry| entry.rows)
+                    + written.files.iter().map(|(_, rows)| rows).sum::<u64>(),
+                bytes: before.map_or(0, |entry| entry.bytes) + bytes.sum::<u64>(),
+                files: before.map_or(0, |entry| entry.files) + written.files.len() as u64,
+                properties: known.map(|entry| entry.properties.clone()).unwrap_or_default(),
+            };
+            let change = Change {
+                mode,
+                pinned: known.map(|entry| entry.delta_version),
+                schema: &target.schema,
+                partition_by: &target.partition_by,
+                added: written.files.iter().map(|(add, _)| add.clone()).collect(),
+                run_id: &self.run_id,
+            };
+            entry.delta_version = match log.commit(change).await {
+                Ok(version) => version,
+                Err(error) => {
+                    // Only a lost race says for sure that no log names the files; they may not go otherwise.
+                    if matches!(error, LakeError::Conflict { .. }) {
+                        written.discard(store.as_ref()).await;
+                    }
+                    return Err(error);
+                }
+            };
+            crash::point(crash::AFTER_DELTA_COMMIT);
+            self.changes.tables.insert(name.to_owned(), Some(entry.clone()));
+            self.changes.views.insert(name.to_owned(), None);
+            Ok(entry)
+        })
     }
 
     /// Replaces the properties of a table or view: `series`, `description`, `columns`. They outlive overwrites of its
@@ -173,21 +176,25 @@ impl Transaction {
     ///
     /// # Errors
     /// [`LakeError::Conflict`] when the other run touched the same; then nothing of this run is visible.
-    pub async fn commit(self) -> Result<Arc<Version>, LakeError> {
-        crash::point(crash::BEFORE_MANIFEST);
-        let mut head = Arc::clone(&self.base);
-        loop {
-            if let Some(committed) = self.lake.log().put(self.changes.on_top_of(&head, &self.run_id)).await? {
-                return Ok(committed);
+    pub fn commit(self) -> BoxFuture<'static, Result<Arc<Version>, LakeError>> {
+        Box::pin(async move {
+            crash::point(crash::BEFORE_MANIFEST);
+            let mut head = Arc::clone(&self.base);
+            loop {
+                if let Some(committed) =
+                    self.lake.log().put(self.changes.on_top_of(&head, &self.run_id)).await?
+                {
+                    return Ok(committed);
+                }
+                head = self.lake.head().await?;
+                self.check_conflict(&head)?;
+                tracing::info!(
+                    run = self.run_id,
+                    version = head.number,
+                    "another run committed first, going on top"
+                );
             }
-            head = self.lake.head().await?;
-            self.check_conflict(&head)?;
-            tracing::info!(
-                run = self.run_id,
-                version = head.number,
-                "another run committed first, going on top"
-            );
-        }
+        })
     }
 
     fn check_conflict(&self, head: &Version) -> Result<(), LakeError> {

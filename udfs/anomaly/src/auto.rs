@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::point::{Point, Side};
 use crate::quantile::quantile;
-use crate::robust_z::{ROBUST_Z_THRESHOLD, robust_z};
+use crate::robust_z::{ROBUST_Z_THRESHOLD, robust_z_or_counts};
 use crate::stl::{StlOptions, stl};
 
 /// How anomalies are looked for.
@@ -97,7 +97,7 @@ pub fn detect_series(
     match series_method(times, values) {
         Method::Stl { season } => stl(values, StlOptions { season, threshold, side }),
         Method::Forecast => stl(values, StlOptions { season: 7, threshold, side }),
-        _ => robust_z(values, threshold.unwrap_or(ROBUST_Z_THRESHOLD), side),
+        _ => robust_z_or_counts(values, threshold.unwrap_or(ROBUST_Z_THRESHOLD), side),
     }
 }
 

@@ -43,6 +43,12 @@ impl Spread {
         Some(Spread { centre, scale: scale.min(f64::MAX) })
     }
 
+    /// The same with a scale that a number of things has at least: the deviation of a Poisson number with that mean, and 1.
+    /// Among days without a sale, a day with one is none that stands out.
+    fn of_counts(self) -> Spread {
+        Spread { scale: self.scale.max(self.centre.max(1.0).sqrt()), ..self }
+    }
+
     /// The signed robust z of a value: 0 at the centre even where the scale is 0.
     pub(crate) fn z(self, value: f64) -> f64 {
         let deviation = value - self.centre;
@@ -67,11 +73,28 @@ pub fn anomaly_score_mad(values: &[f64]) -> Vec<f64> {
 ///
 /// [`Error::TooFew`] below three finite values, [`Error::Argument`] for a threshold that isn't positive.
 pub fn robust_z(values: &[f64], threshold: f64, side: Side) -> Result<Vec<Point>, Error> {
+    judge(values, Spread::of(values), threshold, side)
+}
+
+/// Judges each value as [`robust_z`] does, but for whole numbers that are not negative: they count things, and one
+/// deviation is worth at least what chance makes of a count with that median, √median and at least 1.
+///
+/// # Errors
+///
+/// Those of [`robust_z`].
+pub(crate) fn robust_z_or_counts(values: &[f64], threshold: f64, side: Side) -> Result<Vec<Point>, Error> {
+    let counts =
+        values.iter().filter(|value| value.is_finite()).all(|value| *value >= 0.0 && value.fract() == 0.0);
+    let spread = Spread::of(values);
+    judge(values, if counts { spread.map(Spread::of_counts) } else { spread }, threshold, side)
+}
+
+fn judge(values: &[f64], spread: Option<Spread>, threshold: f64, side: Side) -> Result<Vec<Point>, Error> {
     if !(threshold > 0.0 && threshold.is_finite()) {
         return Err(Error::Argument { name: "threshold", range: "above 0" });
     }
     let found = values.iter().filter(|value| value.is_finite()).count();
-    match Spread::of(values) {
+    match spread {
         Some(spread) if found >= 3 => Ok(values
             .iter()
             .map(|value| Point::by_z(*value, spread.centre, spread.scale, spread.z(*value), threshold, side))
@@ -103,6 +126,22 @@ mod tests {
         // 2 / (1.2533 · 2/11)
         assert!((scores[10] - 11.0 / 1.253_314_137_315_500_3).abs() < 1e-12);
         assert!(anomaly_score_mad(&[5.0; 4]).iter().all(|score| *score == 0.0));
+    }
+
+    #[test]
+    fn one_sale_among_days_without_is_no_outlier() {
+        let mut days = vec![0.0; 20];
+        (days[3], days[11]) = (1.0, 1.0);
+        let alarms = |days: &[f64], judge: fn(&[f64], f64, Side) -> Result<Vec<Point>, Error>| {
+            let points = judge(days, ROBUST_Z_THRESHOLD, Side::Both).unwrap();
+            points.iter().filter(|point| point.is_anomaly).count()
+        };
+        assert_eq!((alarms(&days, robust_z), alarms(&days, robust_z_or_counts)), (2, 0));
+        days[11] = 9.0;
+        assert_eq!(alarms(&days, robust_z_or_counts), 1);
+        // Measurements are not counts.
+        days.iter_mut().for_each(|day| *day /= 10.0);
+        assert_eq!(alarms(&days, robust_z_or_counts), alarms(&days, robust_z));
     }
 
     #[test]

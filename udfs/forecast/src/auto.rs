@@ -117,8 +117,8 @@ fn combination(values: &[f64], periods: &[usize]) -> Option<Box<dyn Fitted>> {
 /// * several seasons: the median of methods with all of them, on the values and on their logarithms. Series of hours
 ///   differ so much in how their seasons act that any one of these is badly wrong for some;
 /// * one season: exponential smoothing, Theta, smoothing with an autoregressive error, and regression;
-/// * none: exponential smoothing and Theta, and, where values are all above zero, drifts of their logarithms, which
-///   those two underrate in series that grow.
+/// * none: exponential smoothing and Theta, and, where values are all above zero, a line whose error fades, and drifts of
+///   the logarithms, which those two underrate in series that grow.
 fn roster(values: &[f64], periods: &[usize]) -> (Pool, Vec<Option<Box<dyn Fitted>>>) {
     let plain = |model| fit(model, values, periods, &[]);
     let logged = |model| Some(boxed(Logged::fit(values, |logged| fit(model, logged, periods, &[]))?));
@@ -133,7 +133,13 @@ fn roster(values: &[f64], periods: &[usize]) -> (Pool, Vec<Option<Box<dyn Fitted
         }
         [] => (
             Pool::Mean,
-            vec![plain(Model::Ets), plain(Model::Theta), drift(Drift::FADING), drift(Drift::STEADY)],
+            vec![
+                plain(Model::Ets),
+                plain(Model::Theta),
+                plain(Model::Linear),
+                drift(Drift::FADING),
+                drift(Drift::STEADY),
+            ],
         ),
         [season] => (
             Pool::Mean,

@@ -10,6 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use smartsneaks_lake::Version;
 use smartsneaks_table_function::Purpose;
 use tokio::sync::mpsc;
@@ -34,12 +35,18 @@ impl Session {
     ///
     /// # Errors
     /// 08P01 for a wrong number of parameters, 22P02 for a value that is not of its type, and the statement's own.
-    pub async fn execute(&self, prepared: &Prepared, parameters: &[ScalarValue]) -> Result<Output, Error> {
-        let result = self.dispatch(prepared, parameters).await;
-        if result.is_err() {
-            self.fail();
-        }
-        result
+    pub fn execute<'a>(
+        &'a self,
+        prepared: &'a Prepared,
+        parameters: &'a [ScalarValue],
+    ) -> BoxFuture<'a, Result<Output, Error>> {
+        Box::pin(async move {
+            let result = self.dispatch(prepared, parameters).await;
+            if result.is_err() {
+                self.fail();
+            }
+            result
+        })
     }
 
     async fn dispatch(&self, prepared: &Prepared, parameters: &[ScalarValue]) -> Result<Output, Error> {
@@ -93,9 +100,7 @@ impl Session {
         let over = FinishOnDrop(Some(interrupt.clone()));
         let version = self.version().await?;
         let (plan, named) = match prepared.plan().zip(prepared.schema()) {
-            Some((plan, schema)) if *prepared.version() == version => {
-                (LogicalPlan::clone(plan), Arc::clone(schema))
-            }
+            Some((plan, schema)) if *prepared.version() == version => (plan.clone(), Arc::clone(schema)),
             _ => {
                 let declared = prepared.declared();
                 let planned = self.plan(prepared.statement(), &version, declared, Purpose::Rows).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use smartsneaks_authenticate_image::PhotoModel;
 use smartsneaks_lake::Transaction;
 
@@ -15,18 +16,23 @@ impl Session {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn list_photo_models(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        let images = Arc::clone(self.engine.images());
-        let found = tokio::task::spawn_blocking(move || images.photo_models());
-        let found = found.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-        let mut good: Vec<PhotoModel> = Vec::with_capacity(found.len());
-        for one in found {
-            match one {
-                Ok(model) => good.push(model),
-                Err(error) => tracing::warn!("not listed in ml.models: {error}"),
+    pub fn list_photo_models<'a>(
+        &'a self,
+        transaction: &'a mut Transaction,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let images = Arc::clone(self.engine.images());
+            let found = tokio::task::spawn_blocking(move || images.photo_models());
+            let found = found.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+            let mut good: Vec<PhotoModel> = Vec::with_capacity(found.len());
+            for one in found {
+                match one {
+                    Ok(model) => good.push(model),
+                    Err(error) => tracing::warn!("not listed in ml.models: {error}"),
+                }
             }
-        }
-        let state = self.planning(Arc::clone(transaction.base())).await?.state()?;
-        models::list_photo_models(self.engine.lake(), transaction, &state, &good).await
+            let state = self.planning(Arc::clone(transaction.base())).await?.state()?;
+            models::list_photo_models(self.engine.lake(), transaction, &state, &good).await
+        })
     }
 }

@@ -9,6 +9,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{Cast, Placeholder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use futures::future::BoxFuture;
 use smartsneaks_lake::Version;
 use smartsneaks_table_function::Purpose;
 
@@ -16,6 +17,7 @@ use super::Session;
 use crate::command::{Command, command};
 use crate::error::{self, Error, Kind};
 use crate::forbidden;
+use crate::opaque::Opaque;
 use crate::statement::Statement;
 
 /// A planned statement: executed any number of times, planned again by itself when the warehouse moved on.
@@ -30,7 +32,7 @@ struct Inner {
     command: Option<Command>,
     declared: Vec<Option<DataType>>,
     version: Arc<Version>,
-    plan: Option<Arc<LogicalPlan>>,
+    plan: Option<Opaque<LogicalPlan>>,
     parameter_types: Vec<DataType>,
     schema: Option<SchemaRef>,
 }
@@ -64,8 +66,8 @@ impl Prepared {
         self.inner.command.as_ref()
     }
 
-    pub(super) fn plan(&self) -> Option<&Arc<LogicalPlan>> {
-        self.inner.plan.as_ref()
+    pub(super) fn plan(&self) -> Option<&LogicalPlan> {
+        self.inner.plan.as_deref()
     }
 
     pub(super) fn declared(&self) -> &[Option<DataType>] {
@@ -79,16 +81,18 @@ impl Session {
     ///
     /// # Errors
     /// Whatever is wrong with the statement, with its position where one is known.
-    pub async fn prepare(
-        &self,
-        statement: &Statement,
-        parameter_types: &[Option<DataType>],
-    ) -> Result<Prepared, Error> {
-        let result = self.prepare_statement(statement, parameter_types).await;
-        if result.is_err() {
-            self.fail();
-        }
-        result
+    pub fn prepare<'a>(
+        &'a self,
+        statement: &'a Statement,
+        parameter_types: &'a [Option<DataType>],
+    ) -> BoxFuture<'a, Result<Prepared, Error>> {
+        Box::pin(async move {
+            let result = self.prepare_statement(statement, parameter_types).await;
+            if result.is_err() {
+                self.fail();
+            }
+            result
+        })
     }
 
     async fn prepare_statement(
@@ -112,7 +116,7 @@ impl Session {
         match &inner.command {
             Some(Command::Query(_)) => {
                 let planned = self.plan(statement, &inner.version, parameter_types, Purpose::Rows).await?;
-                inner.plan = Some(Arc::new(planned.plan));
+                inner.plan = Some(Opaque::new(planned.plan));
                 inner.parameter_types = planned.parameter_types;
                 inner.schema = Some(planned.schema);
             }

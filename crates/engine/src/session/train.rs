@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::sql::sqlparser::ast::{Query, SelectItem, SetExpr, Statement as Ast, TableFactor};
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use smartsneaks_lake::Version;
 use smartsneaks_table_function::{Function, METRICS, Purpose, STATE};
 
@@ -61,13 +62,15 @@ impl Session {
     ///
     /// # Errors
     /// When the warehouse can't be read.
-    pub async fn models(
-        &self,
-        version: &Arc<Version>,
-        name: &str,
-    ) -> Result<BTreeMap<i64, Registered>, Error> {
-        let state = self.planning(Arc::clone(version)).await?.state()?;
-        models::registered(self.engine.lake(), version, &state, name).await
+    pub fn models<'a>(
+        &'a self,
+        version: &'a Arc<Version>,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<BTreeMap<i64, Registered>, Error>> {
+        Box::pin(async move {
+            let state = self.planning(Arc::clone(version)).await?.state()?;
+            models::registered(self.engine.lake(), version, &state, name).await
+        })
     }
 
     /// Trains a model called `name` by `query` on the version that this session reads, without keeping it.
@@ -75,9 +78,11 @@ impl Session {
     /// # Errors
     /// For a query that is not `SELECT * FROM` a function that learns, the query's own, and a reason why nothing could
     /// be learned.
-    pub async fn train(&self, query: &str, name: &str) -> Result<Training, Error> {
-        let version = self.version().await?;
-        self.train_statement(&one(self.parse(query)?)?, &version, name).await
+    pub fn train<'a>(&'a self, query: &'a str, name: &'a str) -> BoxFuture<'a, Result<Training, Error>> {
+        Box::pin(async move {
+            let version = self.version().await?;
+            self.train_statement(&one(self.parse(query)?)?, &version, name).await
+        })
     }
 
     /// How well the newest version of model `name` does now on the series that `query` reads, as a JSON object; None
@@ -85,16 +90,22 @@ impl Session {
     ///
     /// # Errors
     /// As for [`Session::train`].
-    pub async fn judge(&self, query: &str, name: &str) -> Result<Option<String>, Error> {
-        let version = self.version().await?;
-        let planning = self.planning(Arc::clone(&version)).await?;
-        let Some(model) = planning.model(name).await? else { return Ok(None) };
-        let statement = one(self.parse(query)?)?;
-        let (metrics, _) = self.learn(&statement, &version, Purpose::Judging(model)).await?;
-        if serde_json::from_str::<serde_json::Value>(&metrics).is_ok_and(|metrics| metrics.is_object()) {
-            return Ok(Some(metrics));
-        }
-        Err(Error::new(Kind::InvalidArgument, format!("model {name} can't be judged: {metrics}")))
+    pub fn judge<'a>(
+        &'a self,
+        query: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, Error>> {
+        Box::pin(async move {
+            let version = self.version().await?;
+            let planning = self.planning(Arc::clone(&version)).await?;
+            let Some(model) = planning.model(name).await? else { return Ok(None) };
+            let statement = one(self.parse(query)?)?;
+            let (metrics, _) = self.learn(&statement, &version, Purpose::Judging(model)).await?;
+            if serde_json::from_str::<serde_json::Value>(&metrics).is_ok_and(|metrics| metrics.is_object()) {
+                return Ok(Some(metrics));
+            }
+            Err(Error::new(Kind::InvalidArgument, format!("model {name} can't be judged: {metrics}")))
+        })
     }
 
     async fn train_statement(

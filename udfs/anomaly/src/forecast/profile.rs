@@ -30,6 +30,8 @@ pub struct Profile {
 const HALF_LIFE: f64 = 60.0;
 /// Holidays whose neighbourhood may matter.
 const MAJOR: usize = 6;
+/// What a neighbourhood has to gain, as a log-likelihood: by chance it gains less than nothing.
+const ENOUGH: f64 = 6.0;
 /// Deviations at which a value is cut off before anything is learnt from it.
 const LIMIT: f64 = 4.0;
 /// Days from which on a week of the year is learnt: each came twice.
@@ -165,7 +167,7 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// The holiday whose neighbourhood says most, if it says enough: twice what its slots would by chance.
+    /// The holiday whose neighbourhood says most of days that it is not learnt from, if it says enough.
     fn best_neighbourhood<'n>(
         &self,
         names: &[&'n str],
@@ -174,11 +176,11 @@ impl<'a> Fit<'a> {
         let noise = self.dispersion();
         let candidates = names.iter().map(|name| {
             let groups = neighbourhood(name, holidays, self.series.first_day, self.series.values.len());
-            let gain = groups.gain(self.series.values, &self.mean, self.known, self.unit) / noise;
+            let gain = groups.gain(&self.values, &self.mean, self.known, self.unit) / noise;
             (*name, groups, gain)
         });
         let best = candidates.max_by(|a, b| a.2.total_cmp(&b.2))?;
-        (best.2 > 2.0 * AROUND as f64).then_some((best.0, best.1))
+        (best.2 > ENOUGH).then_some((best.0, best.1))
     }
 
     /// Mean squared residual in units of a Poisson's, at least 1.

@@ -9,7 +9,7 @@ use crate::auto::{Method, series_method};
 use crate::explanation::{Facts, explain, explain_features};
 use crate::isolation_forest::{IsolationForest, judge_scores};
 use crate::point::{Direction, Side};
-use crate::robust_z::{ROBUST_Z_THRESHOLD, robust_z};
+use crate::robust_z::{ROBUST_Z_THRESHOLD, robust_z, robust_z_or_counts};
 use crate::stl::{StlOptions, stl};
 use crate::windowed::{WINDOWED_FEATURES, windowed_features};
 use crate::{Contribution, Error, Matrix, Point};
@@ -187,7 +187,9 @@ impl DetectOperator {
             Method::Forecast if self.method.is_some() => return Err(Error::NotDaily),
             // What is left here of a forecast that auto chose are series that have gaps among their days.
             Method::RobustZ | Method::Forecast => {
-                robust_z(values, self.threshold.unwrap_or(ROBUST_Z_THRESHOLD), self.side)?
+                // Who asks for the method gets the textbook's.
+                let judge = if self.method.is_some() { robust_z } else { robust_z_or_counts };
+                judge(values, self.threshold.unwrap_or(ROBUST_Z_THRESHOLD), self.side)?
             }
         };
         Ok(Judged {
