@@ -17,6 +17,7 @@ use crate::error::{Error, Kind};
 use crate::models::Cache;
 use crate::opaque::Opaque;
 use crate::planner::EnginePlanner;
+use crate::plans::Plans;
 use crate::session::{Session, SessionOptions};
 use crate::settings::Settings;
 use crate::{CATALOG, DEFAULT_SCHEMA, postgres};
@@ -27,6 +28,7 @@ pub struct Engine {
     lake: Arc<Lake>,
     functions: Arc<Registry>,
     models: Cache,
+    plans: Plans,
     images: Arc<Images>,
     template: Opaque<SessionState>,
     cpu: CpuRuntime,
@@ -52,8 +54,17 @@ impl Engine {
         let functions = Arc::new(functions(&images));
         let template = Opaque::new(template(&settings, runtime, &images)?);
         let cpu = CpuRuntime::start(settings.threads)?;
-        let (models, next_session) = (Cache::default(), AtomicI32::new(1));
-        Ok(Arc::new(Self { settings, lake, functions, models, images, template, cpu, next_session }))
+        Ok(Arc::new(Self {
+            settings,
+            lake,
+            functions,
+            models: Cache::new(),
+            plans: Plans::new(),
+            images,
+            template,
+            cpu,
+            next_session: AtomicI32::new(1),
+        }))
     }
 
     /// A new session; sessions share nothing that a client can change.
@@ -83,6 +94,10 @@ impl Engine {
 
     pub(crate) fn models(&self) -> &Cache {
         &self.models
+    }
+
+    pub(crate) fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     pub(crate) fn images(&self) -> &Arc<Images> {

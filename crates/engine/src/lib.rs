@@ -7,6 +7,7 @@
 //! 3. [`Session::prepare`] decides from the tree what is asked for (`command::classify`), refuses what touches the
 //!    server's files (`forbidden::check`), pins a version ([`Session::version`]), gives the tree to DataFusion's planner
 //!    with the names of that version (`planning::Planning`) and types the parameters. The result is a [`Prepared`].
+//!    What was planned before and means the same is found instead (`plans::Plans`).
 //! 4. [`Session::execute`] plans again if the warehouse moved on, optimises on the query threads, makes the physical
 //!    plan stoppable (`guard::guard`) and drives its stream there; [`Rows`] hands the batches over through a small
 //!    channel, so that a slow reader holds back its own query alone.
@@ -35,8 +36,10 @@ mod nearest;
 mod opaque;
 mod planner;
 mod planning;
+mod plans;
 mod postgres;
 mod project;
+mod recent;
 mod rows;
 mod session;
 pub mod settings;

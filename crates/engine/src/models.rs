@@ -2,8 +2,8 @@
 //!
 //! Both are tables of the warehouse, so a version has the models that it had, and older versions keep theirs.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -22,6 +22,7 @@ use smartsneaks_lake::{Lake, Transaction, Version, WriteMode};
 use smartsneaks_table_function::StoredModel;
 
 use crate::error::{Error, Kind};
+use crate::recent::Recent;
 
 /// The registry.
 pub const MODELS: &str = "ml.models";
@@ -58,9 +59,9 @@ pub struct Registered {
 }
 
 /// Models by what named them, those asked for last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cache {
-    held: Mutex<VecDeque<(Key, Found)>>,
+    held: Recent<Key, Found>,
 }
 
 /// None where there is no such model.
@@ -70,6 +71,10 @@ type Found = Option<Arc<StoredModel>>;
 type Key = (String, String, u64);
 
 impl Cache {
+    pub(crate) fn new() -> Self {
+        Self { held: Recent::new(HELD) }
+    }
+
     /// The model that `text` (`demand`, or `demand@3`) means in `version`; None where there is none.
     pub(crate) async fn find(
         &self,
@@ -80,18 +85,12 @@ impl Cache {
     ) -> Result<Found, Error> {
         let Some(registry) = version.tables.get(MODELS) else { return Ok(None) };
         let key = (text.to_owned(), registry.uri.clone(), registry.delta_version);
-        if let Some((_, found)) = self.lock().iter().find(|(held, _)| *held == key) {
-            return Ok(found.clone());
+        if let Some(found) = self.held.get(&key) {
+            return Ok(found);
         }
         let found = read(lake, version, state, text).await?;
-        let mut held = self.lock();
-        held.push_front((key, found.clone()));
-        held.truncate(HELD);
+        self.held.put(key, found.clone());
         Ok(found)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Found)>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

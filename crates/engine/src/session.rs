@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::catalog::SchemaProvider;
+use datafusion::execution::SessionState;
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
@@ -76,6 +77,8 @@ struct State {
     variables: Variables,
     transaction: Transaction,
     pinned: Option<Arc<Version>>,
+    /// See [`Session::template`].
+    template: Option<(Variables, Opaque<SessionState>)>,
 }
 
 impl fmt::Debug for Session {
@@ -271,16 +274,26 @@ impl Session {
         })
     }
 
-    async fn planning(self: &Session, version: Arc<Version>) -> Result<Arc<Planning>, Error> {
-        let (template, pg_catalog) = {
-            let state = self.state();
-            let mut template = self.engine.template().clone();
-            let timezone = state.variables.get("timezone").unwrap_or_default();
-            template.config_mut().options_mut().execution.time_zone = Some(timezone);
-            let template = Opaque::new(crate::postgres::for_session(template, self, &state.variables)?);
-            (template, PgCatalog::new(&self.user, &state.variables))
-        };
+    fn planning(&self, version: Arc<Version>) -> Result<Arc<Planning>, Error> {
+        let template = self.template()?;
+        let pg_catalog = PgCatalog::new(&self.user, &self.state().variables);
         Ok(Planning::new(Arc::clone(&self.engine), version, self.sources.clone(), pg_catalog, template))
+    }
+
+    /// The state that every statement starts from, until a variable changes.
+    fn template(&self) -> Result<Opaque<SessionState>, Error> {
+        let mut state = self.state();
+        if let Some((variables, template)) = &state.template
+            && *variables == state.variables
+        {
+            return Ok(template.clone());
+        }
+        let mut template = self.engine.template().clone();
+        let timezone = state.variables.get("timezone").unwrap_or_default();
+        template.config_mut().options_mut().execution.time_zone = Some(timezone);
+        let template = Opaque::new(crate::postgres::for_session(template, self, &state.variables)?);
+        state.template = Some((state.variables.clone(), template.clone()));
+        Ok(template)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -140,7 +140,7 @@ const VARIABLES: &[Variable] = &[
 ];
 
 /// The values of one session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Variables {
     changed: BTreeMap<&'static str, String>,
     defaults: BTreeMap<&'static str, String>,

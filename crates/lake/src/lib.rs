@@ -33,5 +33,6 @@ mod version;
 
 pub use error::LakeError;
 pub use lake::Lake;
+pub use provider::is_pinned;
 pub use transaction::{Transaction, WriteMode};
 pub use version::{TableEntry, Version, ViewEntry};

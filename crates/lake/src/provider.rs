@@ -47,6 +47,12 @@ pub(crate) struct PinnedTable {
     statistics: Statistics,
 }
 
+/// Whether it is one of the tables that [`Lake::table`](crate::Lake::table) gives: one whose rows never change.
+#[must_use]
+pub fn is_pinned(provider: &dyn TableProvider) -> bool {
+    provider.is::<PinnedTable>()
+}
+
 impl PinnedTable {
     /// The table over `files`.
     pub(crate) fn try_new(files: FileIndex, place: Place) -> Result<Self> {

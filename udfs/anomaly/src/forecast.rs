@@ -98,12 +98,18 @@ pub fn collect_scores(
 
 /// −log₁₀ of the p-value.
 fn score(tails: &PanelTails, (mean, unit): (f64, f64), value: f64, side: Side) -> f64 {
-    -(sides(side) * tails.probability(mean, unit, value)).clamp(1e-300, 1.0).log10()
+    let chance = tails.probability(mean, unit, value);
+    // Where not even 0 is as improbable, a few sales can stray upwards alone, and there is no other side to count.
+    let is_alone = side != Side::Both || (value > mean && chance < tails.probability(mean, unit, 0.0));
+    -(if is_alone { chance } else { 2.0 * chance }).clamp(1e-300, 1.0).log10()
 }
 
-/// How many sides are looked at.
-fn sides(side: Side) -> f64 {
-    if side == Side::Both { 2.0 } else { 1.0 }
+/// The chances on the low and on the high side below which the p-value is below `limit`: see [`score`].
+fn chances(tails: &PanelTails, (mean, unit): (f64, f64), limit: f64, side: Side) -> (f64, f64) {
+    match side {
+        Side::Both => (limit / 2.0, tails.probability(mean, unit, 0.0).clamp(limit / 2.0, limit)),
+        Side::High | Side::Low => (limit, limit),
+    }
 }
 
 /// Judges each day of a series: the score is −log₁₀ of the p-value, and a day whose score reaches `threshold` (see
@@ -126,7 +132,7 @@ pub fn judge(
     if found != expected {
         return Err(Error::Length { what: "expectation", found, expected });
     }
-    let limit = 10_f64.powf(-threshold) / sides(side);
+    let limit = 10_f64.powf(-threshold);
     let days = series.values.iter().zip(&expectation.mean);
     Ok(days
         .map(|(value, mean)| {
@@ -139,7 +145,8 @@ pub fn judge(
             let unit = expectation.unit;
             let score = score(tails, (*mean, unit), *value, side);
             let is_anomaly = score >= threshold && side.counts(value - mean);
-            let (lower, upper) = tails.bounds(*mean, unit, limit);
+            let chances = chances(tails, (*mean, unit), limit, side);
+            let (lower, upper) = tails.bounds(*mean, unit, chances);
             let high = *value > *mean;
             Point {
                 value: *value,

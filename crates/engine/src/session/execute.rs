@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
-use datafusion::execution::SessionState;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::scalar::ScalarValue;
@@ -18,9 +18,12 @@ use tokio::sync::mpsc;
 use super::prepare::renamed;
 use super::{Prepared, Session};
 use crate::command::Command;
+use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::guard::guard;
 use crate::interrupt::Interrupt;
+use crate::opaque::Opaque;
+use crate::plans::{Key, Ready};
 use crate::rows::{Output, Rows};
 use crate::statement::Statement;
 
@@ -99,16 +102,26 @@ impl Session {
         let interrupt = self.begin_statement();
         let over = FinishOnDrop(Some(interrupt.clone()));
         let version = self.version().await?;
-        let (plan, named) = match prepared.plan().zip(prepared.schema()) {
-            Some((plan, schema)) if *prepared.version() == version => (plan.clone(), Arc::clone(schema)),
+        let (statement, declared) = (prepared.statement(), prepared.declared());
+        let parameters = typed(prepared, parameters)?;
+        let key = self.plan_key(statement, word, &version, declared);
+        let ready = key.as_ref().and_then(|key| self.engine.plans().get(key));
+        let (plan, named) = match (ready, prepared.plan().zip(prepared.schema())) {
+            (Some(ready), _) => {
+                let named = Arc::clone(&ready.schema);
+                (Plan::Ready(ready), named)
+            }
+            (None, Some((plan, schema))) if *prepared.version() == version => {
+                let keep = key.filter(|_| prepared.is_repeatable());
+                (Plan::Made { plan: plan.clone(), parameters, keep }, Arc::clone(schema))
+            }
             _ => {
-                let declared = prepared.declared();
-                let planned = self.plan(prepared.statement(), &version, declared, Purpose::Rows).await?;
-                (planned.plan, planned.schema)
+                let planned = self.plan(statement, &version, declared, Purpose::Rows).await?;
+                let keep = key.filter(|_| planned.repeatable);
+                (Plan::Made { plan: planned.plan, parameters, keep }, planned.schema)
             }
         };
-        let parameters = typed(prepared, parameters)?;
-        let rows = self.rows((plan, named), parameters, version, (interrupt, over), word).await?;
+        let rows = self.rows((plan, named), version, (interrupt, over), word).await?;
         Ok(Output::Rows(rows))
     }
 
@@ -122,23 +135,29 @@ impl Session {
         let interrupt = self.begin_statement();
         let over = FinishOnDrop(Some(interrupt.clone()));
         let planned = self.plan(statement, version, &[], purpose).await?;
-        let plan = (planned.plan, planned.schema);
-        self.rows(plan, Vec::new(), Arc::clone(version), (interrupt, over), "SELECT").await
+        let plan = Plan::Made { plan: planned.plan, parameters: Vec::new(), keep: None };
+        self.rows((plan, planned.schema), Arc::clone(version), (interrupt, over), "SELECT").await
     }
 
     /// Starts a plan on the query threads.
     async fn rows(
         &self,
-        (plan, named): (LogicalPlan, SchemaRef),
-        parameters: Vec<ScalarValue>,
+        (plan, named): (Plan, SchemaRef),
         version: Arc<Version>,
         (interrupt, over): (Interrupt, FinishOnDrop),
         word: &'static str,
     ) -> Result<Rows, Error> {
-        let state = self.planning(version).await?.state()?;
-        let started = Arc::clone(&self.engine);
-        let running = interrupt.clone();
-        let task = self.engine.cpu().spawn(async move { start(state, plan, parameters, &running).await });
+        let state = match &plan {
+            Plan::Made { .. } => Opaque::new(self.planning(version)?.state()?),
+            // No name is looked up any more.
+            Plan::Ready(_) => self.template()?,
+        };
+        let (started, running) = (Arc::clone(&self.engine), interrupt.clone());
+        let schema = Arc::clone(&named);
+        let task = started.cpu().spawn({
+            let engine = Arc::clone(&started);
+            async move { start(&engine, state, (plan, schema), &running).await }
+        });
         let abort = AbortOnDrop(task.abort_handle());
         let rows = tokio::select! {
             stopped = interrupt.stopped() => return Err(stopped.error()),
@@ -189,21 +208,47 @@ impl Drop for AbortOnDrop {
 
 type Started = (arrow::datatypes::SchemaRef, datafusion::execution::SendableRecordBatchStream);
 
+/// A plan that is going to run.
+enum Plan {
+    /// Not optimised yet; its optimised form is kept under `keep`.
+    Made { plan: LogicalPlan, parameters: Vec<ScalarValue>, keep: Option<Key> },
+    /// Optimised.
+    Ready(Opaque<Ready>),
+}
+
 async fn start(
-    state: SessionState,
-    plan: LogicalPlan,
-    parameters: Vec<ScalarValue>,
+    engine: &Engine,
+    state: Opaque<SessionState>,
+    (plan, schema): (Plan, SchemaRef),
     interrupt: &Interrupt,
 ) -> Result<Started, Error> {
-    let plan = if parameters.is_empty() {
-        plan
-    } else {
-        plan.replace_params_with_values(&ParamValues::from(parameters))?
+    let physical = match plan {
+        Plan::Ready(ready) => state.query_planner().create_physical_plan(&ready.plan, &*state).await?,
+        Plan::Made { plan, parameters, keep } => {
+            let plan = if parameters.is_empty() {
+                plan
+            } else {
+                plan.replace_params_with_values(&ParamValues::from(parameters))?
+            };
+            let plan = state.optimize(&plan)?;
+            let physical = state.query_planner().create_physical_plan(&plan, &*state).await?;
+            if let Some(key) = keep {
+                engine.plans().keep(key, Ready { plan, schema });
+            }
+            physical
+        }
     };
-    let physical = state.create_physical_plan(&plan).await?;
     let physical = guard(physical, interrupt)?;
     let schema = physical.schema();
-    Ok((schema, execute_stream(physical, state.task_ctx())?))
+    Ok((schema, execute_stream(physical, Arc::new(task_context(&state)))?))
+}
+
+/// As [`SessionState::task_ctx`], without copies of all functions: operators have those that they call.
+fn task_context(state: &SessionState) -> TaskContext {
+    let (id, config, runtime) =
+        (state.session_id().to_owned(), state.config().clone(), Arc::clone(state.runtime_env()));
+    let (scalar, higher_order, aggregate, window) = Default::default();
+    TaskContext::new(None, id, config, scalar, higher_order, aggregate, window, runtime)
 }
 
 /// Moves batches from the plan to the front door until one of them ends.

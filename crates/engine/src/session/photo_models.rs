@@ -31,7 +31,7 @@ impl Session {
                     Err(error) => tracing::warn!("not listed in ml.models: {error}"),
                 }
             }
-            let state = self.planning(Arc::clone(transaction.base())).await?.state()?;
+            let state = self.planning(Arc::clone(transaction.base()))?.state()?;
             models::list_photo_models(self.engine.lake(), transaction, &state, &good).await
         })
     }

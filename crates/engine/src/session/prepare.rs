@@ -18,6 +18,7 @@ use crate::command::{Command, command};
 use crate::error::{self, Error, Kind};
 use crate::forbidden;
 use crate::opaque::Opaque;
+use crate::plans::{self, Key};
 use crate::statement::Statement;
 
 /// A planned statement: executed any number of times, planned again by itself when the warehouse moved on.
@@ -32,7 +33,9 @@ struct Inner {
     command: Option<Command>,
     declared: Vec<Option<DataType>>,
     version: Arc<Version>,
+    /// None for what has no plan, and for a query whose optimised plan is held ([`Plans`](crate::plans::Plans)).
     plan: Option<Opaque<LogicalPlan>>,
+    repeatable: bool,
     parameter_types: Vec<DataType>,
     schema: Option<SchemaRef>,
 }
@@ -68,6 +71,11 @@ impl Prepared {
 
     pub(super) fn plan(&self) -> Option<&LogicalPlan> {
         self.inner.plan.as_deref()
+    }
+
+    /// Whether the plan means the same each time it runs on its version.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.inner.repeatable
     }
 
     pub(super) fn declared(&self) -> &[Option<DataType>] {
@@ -109,14 +117,21 @@ impl Session {
             declared: parameter_types.to_vec(),
             version: self.version().await?,
             plan: None,
+            repeatable: false,
             parameter_types: Vec::new(),
             schema: None,
             command,
         };
         match &inner.command {
-            Some(Command::Query(_)) => {
+            Some(Command::Query(word)) => {
+                let key = self.plan_key(statement, word, &inner.version, parameter_types);
+                if let Some(ready) = key.and_then(|key| self.engine.plans().get(&key)) {
+                    inner.schema = Some(Arc::clone(&ready.schema));
+                    return Ok(Prepared { inner: Arc::new(inner) });
+                }
                 let planned = self.plan(statement, &inner.version, parameter_types, Purpose::Rows).await?;
                 inner.plan = Some(Opaque::new(planned.plan));
+                inner.repeatable = planned.repeatable;
                 inner.parameter_types = planned.parameter_types;
                 inner.schema = Some(planned.schema);
             }
@@ -136,6 +151,21 @@ impl Session {
         Ok(Prepared { inner: Arc::new(inner) })
     }
 
+    /// What the plan of a statement is held under; None where none may be held.
+    pub(super) fn plan_key(
+        &self,
+        statement: &Statement,
+        word: &str,
+        version: &Version,
+        declared: &[Option<DataType>],
+    ) -> Option<Key> {
+        if word != "SELECT" || !declared.is_empty() || self.sources.is_some() {
+            return None;
+        }
+        let time_zone = self.setting("timezone")?;
+        Key::new(statement.text(), version.number, &time_zone)
+    }
+
     pub(super) async fn plan(
         &self,
         statement: &Statement,
@@ -147,7 +177,7 @@ impl Session {
             return Err(Error::new(Kind::Internal, "an empty statement has no plan"));
         };
         forbidden::check(&ast)?;
-        let planning = self.planning(Arc::clone(version)).await?;
+        let planning = self.planning(Arc::clone(version))?;
         let state = planning.state_for(purpose)?;
         let declared = declared.to_vec();
         let names = crate::postgres::result_names(&ast);
@@ -168,6 +198,7 @@ impl Session {
 
 pub(super) struct Planned {
     pub(super) plan: LogicalPlan,
+    pub(super) repeatable: bool,
     parameter_types: Vec<DataType>,
     pub(super) schema: SchemaRef,
 }
@@ -207,7 +238,8 @@ fn finish(
         }
         _ => Arc::new(schema.clone()),
     };
-    Ok(Planned { plan, parameter_types, schema })
+    let repeatable = parameter_types.is_empty() && plans::is_repeatable(&plan)?;
+    Ok(Planned { plan, repeatable, parameter_types, schema })
 }
 
 /// Gives each placeholder without a type the one that `known` names for it.

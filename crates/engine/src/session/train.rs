@@ -51,7 +51,7 @@ impl Session {
             return Err(Error::new(Kind::UndefinedTable, format!("there is no model {name}"))
                 .with_hint("SELECT name, version FROM ml.models lists those that there are"));
         }
-        let state = self.planning(Arc::clone(&version)).await?.state()?;
+        let state = self.planning(Arc::clone(&version))?.state()?;
         let mut transaction = self.begin_models(&version).await?;
         models::forget(self.engine.lake(), &mut transaction, &state, name).await?;
         transaction.commit().await?;
@@ -68,7 +68,7 @@ impl Session {
         name: &'a str,
     ) -> BoxFuture<'a, Result<BTreeMap<i64, Registered>, Error>> {
         Box::pin(async move {
-            let state = self.planning(Arc::clone(version)).await?.state()?;
+            let state = self.planning(Arc::clone(version))?.state()?;
             models::registered(self.engine.lake(), version, &state, name).await
         })
     }
@@ -97,7 +97,7 @@ impl Session {
     ) -> BoxFuture<'a, Result<Option<String>, Error>> {
         Box::pin(async move {
             let version = self.version().await?;
-            let planning = self.planning(Arc::clone(&version)).await?;
+            let planning = self.planning(Arc::clone(&version))?;
             let Some(model) = planning.model(name).await? else { return Ok(None) };
             let statement = one(self.parse(query)?)?;
             let (metrics, _) = self.learn(&statement, &version, Purpose::Judging(model)).await?;

@@ -162,13 +162,13 @@ impl PanelTails {
         }
     }
 
-    /// The values that are reached with the probability on either side; 0 is the least.
-    pub(super) fn bounds(&self, mean: f64, unit: f64, probability: f64) -> (f64, f64) {
-        let raw = |high| match self.tail(mean, unit, high) {
+    /// The values that are reached with these probabilities on the low and on the high side; 0 is the least.
+    pub(super) fn bounds(&self, mean: f64, unit: f64, (low, high): (f64, f64)) -> (f64, f64) {
+        let raw = |high, probability| match self.tail(mean, unit, high) {
             Some(tail) if probability < tail.above => (-tail.quantile(probability)).exp().min(probability),
             _ => probability,
         };
-        let (low, high) = self.compound.limits(mean / unit, raw(false), raw(true));
+        let (low, high) = self.compound.limits(mean / unit, raw(false, low), raw(true, high));
         ((low * unit).max(0.0), high * unit)
     }
 

@@ -96,6 +96,33 @@ fn series(values: &[f64]) -> Series<'_> {
 }
 
 #[test]
+fn what_cannot_fall_as_far_is_judged_upwards_alone() {
+    let mut random = Random::new(3, 3);
+    let mut surprises = PanelSurprises::new(&SaleSizes::default());
+    for mean in [2.0, 100.0] {
+        (0..20_000).for_each(|_| surprises.add(mean, 1.0, poisson(&mut random, mean)));
+    }
+    let tails = surprises.finish();
+    let sides = |mean, value| [Side::Both, Side::High].map(|side| score(&tails, (mean, 1.0), value, side));
+    // No sale at all is usual where 2 are, so that 9 is no less surprising for looking both ways.
+    let [both, high] = sides(2.0, 9.0);
+    assert_eq!((both, high > 2.0), (high, true));
+    let [both, high] = sides(100.0, 150.0);
+    assert!((high - both - 2.0_f64.log10()).abs() < 1e-9, "{both} {high}");
+    // The band is what raises no alarm.
+    for (mean, value) in [(2.0, 4.0), (2.0, 30.0), (100.0, 110.0), (100.0, 200.0), (100.0, 20.0)] {
+        let limit = 1e-3;
+        let (low, high) = tails.bounds(mean, 1.0, chances(&tails, (mean, 1.0), limit, Side::Both));
+        let is_out = value <= low || value >= high;
+        assert_eq!(
+            is_out,
+            score(&tails, (mean, 1.0), value, Side::Both) >= 3.0,
+            "{mean} {value} {low} {high}"
+        );
+    }
+}
+
+#[test]
 fn hostile_series_give_errors() {
     let noisy: Vec<f64> = (0..100).map(|day| (day % 7) as f64 + 1.0).collect();
     let profile = Profile::fit(&series(&noisy), &[], 0).unwrap();

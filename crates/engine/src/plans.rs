@@ -1,0 +1,206 @@
+//! Plans that are made once: a dashboard asks the same again and again, and planning takes longer than most answers.
+//!
+//! What is kept is the optimised logical plan of a statement without parameters, under its text, the warehouse version
+//! and the time zone, for all sessions. It is kept only where the same text must give the same rows there: it reads
+//! tables of the warehouse alone (no catalog, which knows the session; no list of versions, which grows) and calls only
+//! functions that depend on nothing but their arguments (no `now()`, `current_user`, `random()`). Physical plans are made
+//! anew, because they carry state from one execution to the next.
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+
+use crate::opaque::Opaque;
+use crate::recent::Recent;
+
+/// Plans that are held, at most.
+const HELD: usize = 64;
+/// The longest text whose plan is held, in bytes: a limit on the size of plans.
+const MAX_TEXT: usize = 8 << 10;
+
+/// Plans of all sessions of an engine.
+#[derive(Debug)]
+pub(crate) struct Plans(Recent<Key, Opaque<Ready>>);
+
+/// What a plan depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    text: String,
+    version: u64,
+    time_zone: String,
+}
+
+/// A plan that needs no more than its physical operators.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// Optimised.
+    pub(crate) plan: LogicalPlan,
+    /// The columns under the names that the client sees.
+    pub(crate) schema: SchemaRef,
+}
+
+impl Plans {
+    pub(crate) fn new() -> Self {
+        Self(Recent::new(HELD))
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Opaque<Ready>> {
+        self.0.get(key)
+    }
+
+    pub(crate) fn keep(&self, key: Key, ready: Ready) {
+        self.0.put(key, Opaque::new(ready));
+    }
+}
+
+impl Key {
+    /// None for text that is too long, or names other versions by what may mean another one tomorrow (`"@2026-11-01"`).
+    pub(crate) fn new(text: &str, version: u64, time_zone: &str) -> Option<Self> {
+        if text.len() > MAX_TEXT || text.contains("\"@") {
+            return None;
+        }
+        Some(Self { text: text.to_owned(), version, time_zone: time_zone.to_owned() })
+    }
+}
+
+/// Whether the plan means the same each time, on the version that it was made for.
+pub(crate) fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
+    let mut repeatable = true;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            repeatable &= smartsneaks_lake::is_pinned(provider.as_ref());
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                repeatable &= is_immutable(expr);
+                Ok(if repeatable { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+            })
+        })
+    })?;
+    Ok(repeatable)
+}
+
+fn is_immutable(expr: &Expr) -> bool {
+    let volatility = match expr {
+        Expr::ScalarFunction(call) => call.func.signature().volatility,
+        Expr::AggregateFunction(call) => call.func.signature().volatility,
+        Expr::WindowFunction(call) => call.fun.signature().volatility,
+        Expr::Placeholder(_) | Expr::ScalarVariable(..) => return false,
+        _ => return true,
+    };
+    volatility == Volatility::Immutable
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, RecordBatch};
+    use arrow::compute::cast;
+    use arrow::datatypes::DataType;
+    use smartsneaks_lake::WriteMode;
+
+    use super::*;
+    use crate::session::{Session, SessionOptions};
+    use crate::{Engine, Settings};
+
+    /// Writes a version in which `public.sales` has one row of `qty`, sold at half past six in the evening UTC.
+    async fn write(engine: &Arc<Engine>, qty: i64) {
+        let mut transaction = engine.lake().begin("test").await.unwrap();
+        let sql = format!("SELECT {qty} AS qty, TIMESTAMP '2026-01-01T18:30:00Z' AT TIME ZONE 'UTC' AS at");
+        let context = datafusion::prelude::SessionContext::new();
+        #[expect(clippy::disallowed_methods, reason = "makes rows to write; no session reads through it")]
+        let input = context.sql(&sql).await.unwrap().execute_stream().await.unwrap();
+        transaction.write("public.sales", WriteMode::Overwrite, &[], input).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    fn session(engine: &Arc<Engine>, user: &str) -> Arc<Session> {
+        engine.session(SessionOptions { user: user.to_owned(), ..SessionOptions::default() })
+    }
+
+    /// The first cell of the result.
+    async fn cell(session: &Session, sql: &str) -> String {
+        let batches: Vec<RecordBatch> = session.collect(sql).await.unwrap();
+        let texts = cast(batches[0].column(0), &DataType::Utf8).unwrap();
+        texts.as_string::<i32>().value(0).to_owned()
+    }
+
+    async fn is_held(session: &Session, sql: &str) -> bool {
+        let version = session.version().await.unwrap().number;
+        let key = Key::new(sql, version, &session.setting("timezone").unwrap());
+        key.is_some_and(|key| session.engine().plans().get(&key).is_some())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plan_is_made_once_a_version_for_all_sessions() {
+        let engine = Engine::open(Settings::embedded("memory:")).await.unwrap();
+        write(&engine, 3).await;
+        let (one, other) = (session(&engine, "one"), session(&engine, "other"));
+        let sql = "SELECT sum(qty) AS qty FROM sales WHERE qty > 1";
+        assert!(!is_held(&one, sql).await);
+        assert_eq!(cell(&one, sql).await, "3");
+        assert!(is_held(&other, sql).await);
+        assert_eq!(cell(&other, sql).await, "3");
+        write(&engine, 4).await;
+        assert!(!is_held(&one, sql).await);
+        assert_eq!([cell(&one, sql).await, cell(&other, sql).await], ["4", "4"]);
+        one.run("SET warehouse.as_of = '1'").await.unwrap();
+        assert_eq!([cell(&one, sql).await, cell(&other, sql).await], ["3", "4"]);
+        // A statement that was prepared, and whose plan was held by then, moves on with the warehouse.
+        let statement = &other.parse(sql).unwrap()[0];
+        let prepared = other.prepare(statement, &[]).await.unwrap();
+        assert_eq!(prepared.schema().unwrap().field(0).name(), "qty");
+        write(&engine, 5).await;
+        let crate::Output::Rows(rows) = other.execute(&prepared, &[]).await.unwrap() else { panic!("rows") };
+        let batches: Vec<RecordBatch> = futures::TryStreamExt::try_collect(rows.stream).await.unwrap();
+        assert_eq!(batches[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 5);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_time_zone_is_part_of_what_is_asked() {
+        let engine = Engine::open(Settings::embedded("memory:")).await.unwrap();
+        write(&engine, 3).await;
+        let session = session(&engine, "one");
+        let sql = "SELECT extract(day FROM at::timestamptz)::bigint FROM sales";
+        let utc = cell(&session, sql).await;
+        assert_eq!(cell(&session, sql).await, utc);
+        session.run("SET timezone = 'Asia/Kolkata'").await.unwrap();
+        let india = cell(&session, sql).await;
+        session.run("RESET timezone").await.unwrap();
+        assert_eq!(cell(&session, sql).await, utc);
+        assert_ne!(india, utc);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_depends_on_more_than_the_version_is_planned_each_time() {
+        let engine = Engine::open(Settings::embedded("memory:")).await.unwrap();
+        write(&engine, 3).await;
+        let (one, other) = (session(&engine, "one"), session(&engine, "other"));
+        for sql in ["SELECT current_user", "SELECT (SELECT current_user FROM sales) AS u"] {
+            assert_eq!([cell(&one, sql).await, cell(&other, sql).await], ["one", "other"]);
+            assert!(!is_held(&one, sql).await);
+        }
+        for sql in [
+            "SELECT now()",
+            "SELECT random() FROM sales",
+            "SELECT count(*) FROM warehouse.versions",
+            "SELECT count(*) FROM pg_class",
+            "SELECT qty FROM sales WHERE qty < (SELECT 10 * random() + 100)",
+            "SELECT qty FROM \"@1\".sales",
+            "EXPLAIN SELECT qty FROM sales",
+        ] {
+            let first = cell(&one, sql).await;
+            assert!(!is_held(&one, sql).await, "{sql}");
+            if sql.contains("now()") || sql.starts_with("SELECT random()") {
+                assert_ne!(cell(&one, sql).await, first, "{sql}");
+            }
+        }
+        assert_eq!(cell(&one, "SELECT count(*) FROM warehouse.versions").await, "1");
+        write(&engine, 4).await;
+        assert_eq!(cell(&one, "SELECT count(*) FROM warehouse.versions").await, "2");
+    }
+}
