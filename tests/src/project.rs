@@ -6,10 +6,10 @@ use std::sync::Arc;
 use smartsneaks_engine::{Engine, Project};
 use smartsneaks_etl::{Selection, progress::Silent};
 
-/// The folder that holds the demo project: the repository itself.
+/// The folder that holds the demo project: the repository itself. Tests run in the folder of their crate.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new("..").canonicalize().unwrap_or_else(|_| PathBuf::from(".."))
 }
 
 /// The demo project on a warehouse of its own, built; the warehouse goes with the folder.

@@ -9,7 +9,7 @@ use support::Fixture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_equals_the_truth() {
-    let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/raw/truth/counts.json");
+    let truth = Path::new("../../data/raw/truth/counts.json");
     let truth: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(truth).unwrap()).unwrap();
     let count = |key: &str| truth[key].as_u64().unwrap().to_string();
     let reason = |key: &str| truth["rows_by_reason"][key].as_u64().unwrap().to_string();
@@ -84,7 +84,7 @@ async fn the_demo_equals_the_truth() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stockx_keeps_every_order_and_every_cent() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let root = Path::new("../..").canonicalize().unwrap();
     let file = root.join("../shared/data/stockx/stockx_orders.csv");
     let file = std::env::var("STOCKX_CSV").map_or(file, Into::into);
     if !file.is_file() {

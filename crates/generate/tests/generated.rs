@@ -12,7 +12,7 @@ use chrono::{Datelike, NaiveDate};
 use flate2::read::GzDecoder;
 use smartsneaks_generate::{Error, Options, Summary, generate};
 
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/raw");
+const DEMO: &str = "../../data/raw";
 
 const HEADER: &str = "order_id,sku,timestamp,qty,price,city,store_id,customer_id,channel";
 

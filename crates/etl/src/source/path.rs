@@ -1,6 +1,10 @@
 //! The path of a source: environment variables, glob, and how a file is shown to people.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+use walkdir::{DirEntry, WalkDir};
 
 use super::SourceFile;
 use crate::error::EtlError;
@@ -32,33 +36,58 @@ pub(super) fn expand(
     Ok(out)
 }
 
-/// The files that `path` names, in the order of their paths.
+/// Names that begin with a dot match patterns that do.
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// The files that `path` names, in the order of their paths. Names need not be UTF-8.
 pub(super) fn find(source: &str, dir: &Path, path: &str) -> Result<Vec<SourceFile>, EtlError> {
-    let pattern = if Path::new(path).is_absolute() {
-        path.to_owned()
-    } else {
-        // The project may lie in a folder whose own name looks like a pattern.
-        format!("{}/{path}", glob::Pattern::escape(&dir.display().to_string()))
+    let pattern = |text: &str| {
+        Pattern::new(text).map_err(|error| {
+            EtlError::config(format!("source {source}: path {path} is not a pattern: {}", error.msg))
+                .with_hint("* stands for any characters of a name, ** for folders, [ab] for one of a set")
+        })
     };
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let paths = glob::glob_with(&pattern, options).map_err(|error| {
-        EtlError::config(format!("source {source}: path {path} is not a pattern: {}", error.msg))
-            .with_hint("* stands for any characters of a name, ** for folders, [ab] for one of a set")
-    })?;
-    let mut files = Vec::new();
-    for found in paths {
-        let found = found.map_err(|error| {
-            EtlError::failed(format!(
-                "source {source}: can't read {}: {}",
-                error.path().display(),
-                error.error()
-            ))
-        })?;
-        if found.is_file() {
-            let shown = found.strip_prefix(dir).unwrap_or(&found).display().to_string().replace('\\', "/");
-            files.push(SourceFile { path: found, shown });
+    let names: Vec<_> = Path::new(path).components().collect();
+    let is_literal = |name: &Component<'_>| !name.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    let literal = names.iter().take_while(|name| is_literal(name)).count();
+    let (literal, rest) = names.split_at(literal);
+    // An absolute path takes the place of the folder.
+    let root = dir.join(literal.iter().collect::<PathBuf>());
+    let mut found = Vec::new();
+    if rest.is_empty() {
+        found.extend(root.is_file().then_some(root));
+    } else {
+        let whole = pattern(&rest.iter().collect::<PathBuf>().to_string_lossy())?;
+        let each = rest.iter().map(|name| pattern(&name.as_os_str().to_string_lossy()));
+        let each = each.collect::<Result<Vec<_>, _>>()?;
+        let open = each.iter().position(|name| name.as_str() == "**");
+        let walk = WalkDir::new(&root).min_depth(1).follow_links(true);
+        let walk = if open.is_some() { walk } else { walk.max_depth(each.len()) };
+        let may_lead_on = |entry: &DirEntry| {
+            let depth = entry.depth();
+            depth == 0
+                || open.is_some_and(|open| depth > open)
+                || each[depth - 1].matches_with(&entry.file_name().to_string_lossy(), OPTIONS)
+        };
+        for entry in walk.into_iter().filter_entry(may_lead_on) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A link to nowhere or to a folder above it, or no folder to look in: nothing that could be read.
+                Err(error) if error.loop_ancestor().is_some() => continue,
+                Err(error) if error.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound) => continue,
+                Err(error) => {
+                    return Err(EtlError::failed(format!("source {source}: can't look for {path}: {error}")));
+                }
+            };
+            let below = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            if entry.file_type().is_file() && whole.matches_with(&below.to_string_lossy(), OPTIONS) {
+                found.push(entry.into_path());
+            }
         }
     }
+    let shown = |path: &Path| path.strip_prefix(dir).unwrap_or(path).display().to_string().replace('\\', "/");
+    let mut files: Vec<_> = found.into_iter().map(|path| SourceFile { shown: shown(&path), path }).collect();
     files.sort_by(|a, b| a.shown.cmp(&b.shown));
     Ok(files)
 }
@@ -103,5 +132,28 @@ mod tests {
         assert!(error.message().contains("no file matches raw/*.parquet"), "{error}");
         assert_eq!(error.exit_code(), 1);
         assert!(find("sales", dir.path(), "raw/[").unwrap_err().message().contains("not a pattern"));
+        assert_eq!(shown("nowhere/*.csv"), [""; 0]);
+        assert_eq!(shown("raw/.h*.csv"), ["raw/.hidden.csv"]);
+        assert_eq!(shown("**/[12].csv"), ["raw/1.csv", "raw/b/2.csv"]);
+        assert_eq!(shown("*/?/*"), ["raw/b/2.csv"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_need_not_be_text_and_links_may_lead_nowhere() {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::symlink;
+
+        let dir = tempfile::tempdir().unwrap();
+        let latin = std::ffi::OsStr::from_bytes(b"sal\xE9s.csv");
+        for name in [latin, ".hidden\u{e9}.csv".as_ref(), std::ffi::OsStr::from_bytes(b".h\xE9.csv")] {
+            std::fs::write(dir.path().join(name), "a\n").unwrap();
+        }
+        symlink("nowhere", dir.path().join("dangling.csv")).unwrap();
+        symlink(".", dir.path().join("again")).unwrap();
+        let files = find("s", dir.path(), "**/*.csv").unwrap();
+        let paths: Vec<_> = files.iter().map(|file| file.path.file_name().unwrap()).collect();
+        assert_eq!(paths, [latin]);
+        assert_eq!(files[0].shown, "sal\u{fffd}s.csv");
     }
 }

@@ -35,7 +35,7 @@ impl Fixture {
 
     /// The project in a folder of the repository, with its warehouse in a temporary folder.
     pub(crate) async fn of_repository(path: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        let root = Path::new("../..").canonicalize().unwrap();
         let settings = |mut settings: Settings| {
             settings.default_series = Some("sku_city_daily".to_owned());
             settings.images.models = root.join("models");

@@ -60,9 +60,6 @@ impl Profile {
         let mut fit = Fit::new(total, known);
         fit.groups.push(Groups::new(of(weekday), 7, 10.0));
         fit.groups.push(Groups::new(of(month_week), 5, 30.0));
-        if known >= TWO_YEARS {
-            fit.groups.push(Groups::new(of(year_week), 52, 60.0));
-        }
         let seasons = fit.groups.len();
         fit.rounds(6);
 
@@ -78,12 +75,19 @@ impl Profile {
             fit.rounds(5);
         }
         fit.groups.push(days_themselves(&names, holidays, total.first_day, days));
+        let of_year = fit.groups.len();
+        // Weeks of the year come last: a feast of a fixed date begins on a day, not with a week.
+        if known >= TWO_YEARS {
+            fit.groups.push(Groups::new(of(year_week), 52, 60.0));
+        }
         fit.rounds(6);
 
         let product =
-            |groups: &[Groups], day: usize| groups.iter().map(|groups| groups.factor(day)).product();
-        let season = (0..days).map(|day| product(&fit.groups[..seasons], day)).collect();
-        let holiday = (0..days).map(|day| product(&fit.groups[seasons..], day)).collect();
+            |groups: &[Groups], day: usize| groups.iter().map(|groups| groups.factor(day)).product::<f64>();
+        let season = (0..days)
+            .map(|day| product(&fit.groups[..seasons], day) * product(&fit.groups[of_year..], day))
+            .collect();
+        let holiday = (0..days).map(|day| product(&fit.groups[seasons..of_year], day)).collect();
         let major = group_names.len();
         let holiday_name = (0..days)
             .map(|day| {
