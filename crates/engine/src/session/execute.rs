@@ -211,7 +211,7 @@ type Started = (arrow::datatypes::SchemaRef, datafusion::execution::SendableReco
 /// A plan that is going to run.
 enum Plan {
     /// Not optimised yet; its optimised form is kept under `keep`.
-    Made { plan: LogicalPlan, parameters: Vec<ScalarValue>, keep: Option<Key> },
+    Made { plan: Opaque<LogicalPlan>, parameters: Vec<ScalarValue>, keep: Option<Key> },
     /// Optimised.
     Ready(Opaque<Ready>),
 }
@@ -226,11 +226,11 @@ async fn start(
         Plan::Ready(ready) => state.query_planner().create_physical_plan(&ready.plan, &*state).await?,
         Plan::Made { plan, parameters, keep } => {
             let plan = if parameters.is_empty() {
-                plan
+                state.optimize(&plan)?
             } else {
-                plan.replace_params_with_values(&ParamValues::from(parameters))?
+                let plan = LogicalPlan::clone(&plan);
+                state.optimize(&plan.replace_params_with_values(&ParamValues::from(parameters))?)?
             };
-            let plan = state.optimize(&plan)?;
             let physical = state.query_planner().create_physical_plan(&plan, &*state).await?;
             if let Some(key) = keep {
                 engine.plans().keep(key, Ready { plan, schema });

@@ -69,8 +69,8 @@ impl Prepared {
         self.inner.command.as_ref()
     }
 
-    pub(super) fn plan(&self) -> Option<&LogicalPlan> {
-        self.inner.plan.as_deref()
+    pub(super) fn plan(&self) -> Option<&Opaque<LogicalPlan>> {
+        self.inner.plan.as_ref()
     }
 
     /// Whether the plan means the same each time it runs on its version.
@@ -130,7 +130,7 @@ impl Session {
                     return Ok(Prepared { inner: Arc::new(inner) });
                 }
                 let planned = self.plan(statement, &inner.version, parameter_types, Purpose::Rows).await?;
-                inner.plan = Some(Opaque::new(planned.plan));
+                inner.plan = Some(planned.plan);
                 inner.repeatable = planned.repeatable;
                 inner.parameter_types = planned.parameter_types;
                 inner.schema = Some(planned.schema);
@@ -197,7 +197,7 @@ impl Session {
 }
 
 pub(super) struct Planned {
-    pub(super) plan: LogicalPlan,
+    pub(super) plan: Opaque<LogicalPlan>,
     pub(super) repeatable: bool,
     parameter_types: Vec<DataType>,
     pub(super) schema: SchemaRef,
@@ -239,7 +239,7 @@ fn finish(
         _ => Arc::new(schema.clone()),
     };
     let repeatable = parameter_types.is_empty() && plans::is_repeatable(&plan)?;
-    Ok(Planned { plan, repeatable, parameter_types, schema })
+    Ok(Planned { plan: Opaque::new(plan), repeatable, parameter_types, schema })
 }
 
 /// Gives each placeholder without a type the one that `known` names for it.
