@@ -56,12 +56,10 @@ impl Plans {
 }
 
 impl Key {
-    /// None for text that is too long, or names other versions by what may mean another one tomorrow (`"@2026-11-01"`).
+    /// None for text that is too long.
     pub(crate) fn new(text: &str, version: u64, time_zone: &str) -> Option<Self> {
-        if text.len() > MAX_TEXT || text.contains("\"@") {
-            return None;
-        }
-        Some(Self { text: text.to_owned(), version, time_zone: time_zone.to_owned() })
+        let key = || Self { text: text.to_owned(), version, time_zone: time_zone.to_owned() };
+        (text.len() <= MAX_TEXT).then(key)
     }
 }
 
@@ -71,7 +69,9 @@ pub(crate) fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
-            repeatable &= smartsneaks_lake::is_pinned(provider.as_ref());
+            // What names another version, directly or in a view, may mean another one tomorrow: "@2026-11-01".
+            let is_elsewhere = scan.table_name.schema().is_some_and(|schema| schema.starts_with('@'));
+            repeatable &= smartsneaks_lake::is_pinned(provider.as_ref()) && !is_elsewhere;
         }
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
