@@ -94,7 +94,7 @@ pub struct Header {
     pub dedup_place: Option<Place>,
     /// The rules, in the order in which they are tried.
     pub expect: Vec<Expectation>,
-    /// Declares the table as a set of time series.
+    /// Declares the table as a set of time series; its rows are stored one series after the other.
     pub series: Option<Series>,
     /// A comment for each column that has one.
     pub columns: BTreeMap<String, String>,

@@ -56,10 +56,14 @@ impl<'a> Pass<'a> {
                 rules.push((number, rule, expectation.place.clone()));
             }
         }
-        if rules.is_empty() && model.header.dedup_order.is_none() {
+        let series = model.header.series.as_ref();
+        if rules.is_empty() && model.header.dedup_order.is_none() && series.is_none() {
             return Ok(Self::plain(model));
         }
         let mut pass = Self::empty(model);
+        if series.is_some() {
+            pass.wrap("SELECT * FROM (\n");
+        }
         if let Some(order) = &model.header.dedup_order {
             pass.has_rank = true;
             let unbroken =
@@ -104,6 +108,16 @@ impl<'a> Pass<'a> {
         }
         if pass.has_failed && pass.has_rank {
             pass.wrap("\n) AS \"_m\"");
+        }
+        if let Some(series) = series {
+            // A pass that only sorts has its body in the parenthesis that the sort opened.
+            if pass.has_failed || pass.has_rank {
+                pass.wrap("\n) AS \"_m\"");
+            }
+            // So that one series is a few pages of one file, whatever the size of the table.
+            let columns: Vec<String> =
+                series.id.iter().chain([&series.time]).map(|name| quoted(name)).collect();
+            pass.wrap(&format!("\nORDER BY {}", columns.join(", ")));
         }
         Ok(pass)
     }
@@ -214,5 +228,27 @@ SELECT id, at,
         assert_eq!(word("s.wrong"), Some((9, 3)));
         assert_eq!(word("row_number"), None);
         assert!(pass.sql.contains("ORDER BY at DESC, \"_line\")"), "{}", pass.sql);
+    }
+
+    #[test]
+    fn series_are_stored_one_after_the_other() {
+        let series = "series: {id: [b, a], time: at, value: x}";
+        for (header, parentheses) in [
+            (series.to_owned(), 1),
+            (format!("{series}\nexpect: [{{rule: x > 0, on_fail: quarantine, reason: A}}]"), 2),
+            (format!("{series}\nkey: [a]\ndedup: {{order_by: at}}"), 2),
+            (
+                format!(
+                    "{series}\nkey: [a]\ndedup: {{order_by: at}}\nexpect: [{{rule: x > 0, on_fail: quarantine, reason: A}}]"
+                ),
+                3,
+            ),
+        ] {
+            let model = model(&format!("/*---\n{header}\n---*/\nSELECT a, b, at, x FROM s -- the end"));
+            let pass = Pass::new(&model, &["a", "b", "at", "x"]).unwrap();
+            assert!(text::parse_statements(&pass.sql).is_ok(), "{}", pass.sql);
+            assert!(pass.sql.ends_with("\nORDER BY \"b\", \"a\", \"at\""), "{}", pass.sql);
+            assert_eq!(pass.sql.matches(") AS \"_m\"").count(), parentheses, "{}", pass.sql);
+        }
     }
 }

@@ -23,6 +23,8 @@ use crate::{LakeError, crash, schema, statistics};
 const FILE_BYTES: usize = 128 << 20;
 /// Rows of a row group: enough for dictionaries to pay, few enough for several cores to share a small file.
 const ROW_GROUP_ROWS: usize = 1 << 18;
+/// Rows of a page: a series that is looked up costs this many at least.
+const PAGE_ROWS: usize = 1 << 13;
 /// Encoded rows that may wait in memory for their row group to be full, over all open files.
 const MEMORY_BYTES: usize = 256 << 20;
 /// Files that are open at a time; beyond it the one that waited longest for a row is closed.
@@ -126,6 +128,7 @@ impl<'a> Writer<'a> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_data_page_row_count_limit(PAGE_ROWS)
             .build();
         Ok(Self {
             target,

@@ -3,6 +3,7 @@
 
 mod exec;
 mod node;
+mod order;
 mod plan;
 mod stream;
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::{SortOptions, concat_batches};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -25,7 +25,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::RelationOperator;
+use super::{RelationOperator, order};
 use crate::workers::Workers;
 
 /// Runs a [`RelationOperator`] over all rows of its input.
@@ -78,13 +78,6 @@ impl DisplayAs for RelationExec {
     }
 }
 
-/// Whether rows can be sorted by a column of this type.
-fn orders(data_type: &DataType) -> bool {
-    data_type.is_primitive()
-        || matches!(data_type, DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-        || matches!(data_type, DataType::Dictionary(_, values) if orders(values))
-}
-
 impl ExecutionPlan for RelationExec {
     fn name(&self) -> &'static str {
         "RelationExec"
@@ -99,12 +92,10 @@ impl ExecutionPlan for RelationExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let options = SortOptions { descending: false, nulls_first: false };
         let schema = self.input.schema();
-        let sortable = schema.fields().iter().enumerate().filter(|(_, field)| orders(field.data_type()));
-        let columns = sortable.map(|(index, field)| {
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
-            PhysicalSortExpr::new(column, options)
+        let columns = order::asked(&schema).into_iter().map(|index| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(schema.field(index).name(), index));
+            PhysicalSortExpr::new(column, order::OPTIONS)
         });
         let sorted = LexOrdering::new(columns).map(OrderingRequirements::from);
         std::iter::once(sorted).chain(self.other.iter().map(|_| None)).collect()
@@ -167,6 +158,7 @@ impl ExecutionPlan for RelationExec {
                 let _timer = compute.timer();
                 let rows = concat_batches(&schema, &batches)?;
                 drop(batches);
+                let rows = order::complete(rows)?;
                 let Some((schema, batches)) = other else {
                     return workers.enter(|| operator.process(&rows, &workers));
                 };
