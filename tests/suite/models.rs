@@ -78,6 +78,11 @@ async fn a_model_is_trained_once_and_asked_by_name() {
     let plan = rows(&client, "EXPLAIN SELECT * FROM forecast('*', model => 'demand')").await.join("\n");
     assert!(plan.contains("model=demand@1"), "{plan}");
 
+    // Of an earlier day, too, whose values its local models were fitted to and more.
+    let earlier = "SELECT count(*), min(status), min(forecast_timestamp) FROM forecast('SKU1', model => 'demand', \
+                   as_of => '2026-03-01')";
+    assert_eq!(rows(&client, earlier).await, ["14|ok|2026-03-02"]);
+
     // An article that the panel did not have is forecast too, by what it has in common with the others.
     let new = "SELECT count(*), min(status) FROM forecast((SELECT 'NEW' AS sku, date, qty FROM sku_city_daily \
                WHERE sku = 'SKU1'), data_col => 'qty', timestamp_col => 'date', id_cols => ARRAY['sku'], \

@@ -6,7 +6,7 @@
 //! multiplicative; errors are additive, or multiplicative where there is no season or a multiplicative one and hardly
 //! any value is zero.
 
-mod filter;
+pub(crate) mod filter;
 mod initial;
 
 use crate::interval::Fitted;
@@ -15,13 +15,13 @@ use crate::simplex::Search;
 use filter::{Form, Smoothing, State, Step, Trend};
 
 /// A fitted form.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ets {
-    form: Form,
-    smoothing: Smoothing,
-    initial: State,
+    pub(crate) form: Form,
+    pub(crate) smoothing: Smoothing,
+    pub(crate) initial: State,
     /// Corrected Akaike criterion, up to a constant of the series.
-    aicc: f64,
+    pub(crate) aicc: f64,
 }
 
 /// Points needed for a level and its error.

@@ -13,16 +13,16 @@ use crate::interval::Fitted;
 use crate::season::{self, Kind};
 
 /// A fitted model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Theta {
-    alpha: f64,
+    pub(crate) alpha: f64,
     /// Part of the line: 1 − 1/θ, in [0, 1].
-    weight: f64,
+    pub(crate) weight: f64,
     /// Level before the first value, of the adjusted series.
-    level: f64,
-    season: Option<(Kind, Vec<f64>)>,
+    pub(crate) level: f64,
+    pub(crate) season: Option<(Kind, Vec<f64>)>,
     /// Steps a season, whether there is one or not.
-    period: usize,
+    pub(crate) period: usize,
 }
 
 /// Points needed for a level, a line and their error.

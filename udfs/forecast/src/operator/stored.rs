@@ -1,7 +1,9 @@
 //! A panel's model that is kept: trained once, then asked series by series.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use serde_json::json;
 use smartsneaks_table_function::{ArgumentError, Call, Series, StoredModel, Trained, Trainer, Workers};
@@ -11,11 +13,15 @@ use super::{ForecastOperator, Made};
 use crate::calendar::Regular;
 use crate::civil::DAY;
 use crate::frequency::Frequency;
-use crate::panel::{self, BadPanelModel, PANEL_HORIZON, PanelModel, Reader, ready, scale, write_text};
+use crate::panel::{
+    self, BadPanelModel, LocalModel, PANEL_HORIZON, PanelModel, Reader, ready, scale, write_text,
+};
 use crate::unforecastable::Unforecastable;
 
 /// What the bytes are made like.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version without local models.
+const WITHOUT_LOCALS: u8 = 1;
 /// Id columns and covariates at most.
 const NAMES: usize = 1_000;
 
@@ -27,6 +33,8 @@ pub(crate) struct StoredForecast {
     /// Names of what is known of each time, in order.
     known: Vec<String>,
     codes: Codes,
+    /// By the ids of a series.
+    locals: BTreeMap<Vec<String>, LocalModel>,
     model: PanelModel,
 }
 
@@ -72,7 +80,7 @@ impl StoredForecast {
         Ok(found)
     }
 
-    /// The model as bytes: a version, names, and the panel's model.
+    /// The model as bytes: a version, names, local models, and the panel's model.
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         let texts = |out: &mut Vec<u8>, texts: &[String]| {
@@ -86,13 +94,18 @@ impl StoredForecast {
             out.extend(u32::try_from(*column).unwrap_or(u32::MAX).to_le_bytes());
             texts(&mut out, names);
         }
+        out.extend(u32::try_from(self.locals.len()).unwrap_or(u32::MAX).to_le_bytes());
+        for (ids, local) in &self.locals {
+            texts(&mut out, ids);
+            local.write(&mut out);
+        }
         out.extend(self.model.to_bytes());
         out
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, BadPanelModel> {
         let found = bytes.first().copied();
-        if found != Some(VERSION) {
+        if ![Some(VERSION), Some(WITHOUT_LOCALS)].contains(&found) {
             return Err(BadPanelModel::Version { found });
         }
         let mut from = Reader::new(&bytes[1..]);
@@ -103,8 +116,17 @@ impl StoredForecast {
         if ids.len() > NAMES || known.len() > NAMES || !columns.iter().all(sound) {
             return Err(BadPanelModel::Value("names"));
         }
+        let locals = match found {
+            Some(WITHOUT_LOCALS) => Vec::new(),
+            _ => from.list(64, |from| Ok((from.list(4, Reader::text)?, LocalModel::read(from)?)))?,
+        };
         let model = PanelModel::from_bytes(from.rest())?;
-        Ok(Self { ids, known, codes: Codes { columns }, model })
+        Ok(Self { ids, known, codes: Codes { columns }, locals: locals.into_iter().collect(), model })
+    }
+
+    /// The local models of a series, where there are any.
+    fn local(&self, series: &Series) -> Option<&LocalModel> {
+        self.locals.get(&names(&series.ids))
     }
 
     /// How well the model forecasts the last `held` days from those before them; None where there are too few.
@@ -112,7 +134,7 @@ impl StoredForecast {
         let cut = regular.values.len().checked_sub(held)?;
         let prepared = self.prepare(series, regular, cut).ok()?;
         let scale = scale(prepared.known(cut))?;
-        let points = self.model.predict(&prepared, 0.95).ok()?.points;
+        let points = self.model.predict_with(&prepared, self.local(series), 0.95).ok()?.points;
         let pairs = || points.iter().zip(&regular.values[cut..]);
         let squares: f64 = pairs().map(|(point, value)| (point.value - value).powi(2)).sum();
         let inside = pairs().filter(|(point, value)| (point.lower..=point.upper).contains(value)).count();
@@ -143,6 +165,11 @@ impl StoredForecast {
     }
 }
 
+/// Ids as they are kept.
+fn names(ids: &[ScalarValue]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
 struct Judged {
     /// Root mean squared error in steps of the history.
     rmsse: f64,
@@ -159,7 +186,8 @@ impl ForecastOperator {
         regular: &Regular,
     ) -> Result<Made, Unforecastable> {
         let prepared = kept.forecast.prepare(series, regular, regular.values.len())?;
-        let mut points = kept.forecast.model.predict(&prepared, self.level)?.points;
+        let local = kept.forecast.local(series);
+        let mut points = kept.forecast.model.predict_with(&prepared, local, self.level)?.points;
         points.truncate(self.horizon);
         let Kept { name, version, warehouse_version, .. } = kept;
         let detail =
@@ -229,7 +257,12 @@ impl Trainer for ForecastTrainer {
             "detail": say(report, operator.horizon),
         });
         let (ids, known) = (self.ids.clone(), operator.known.clone());
-        let kept = StoredForecast { ids, known, codes: learned.codes, model: learned.model };
+        let locals = workers.map(learned.positions.len(), |at| {
+            let local = learned.model.local(&learned.prepared[at]);
+            Ok(local.map(|local| (names(&panel[learned.positions[at]].ids), local)))
+        })?;
+        let locals = locals.into_iter().flatten().collect();
+        let kept = StoredForecast { ids, known, codes: learned.codes, locals, model: learned.model };
         Ok(Ok(Trained { state: Some(kept.to_bytes()), metrics: metrics.to_string() }))
     }
 }
@@ -258,5 +291,51 @@ impl ForecastTrainer {
             "judged": judged.len(),
         });
         Ok(Ok(Trained { state: None, metrics: metrics.to_string() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smartsneaks_table_function::in_order;
+
+    use super::*;
+    use crate::fixtures::weekly;
+    use crate::panel::{PanelRequest, PreparedSeries, prepare, train};
+
+    #[test]
+    fn states_come_back_those_of_before_too() {
+        let request = PanelRequest { horizon: 7, holidays: Vec::new(), series: 3, seed: 1 };
+        let values = weekly();
+        let prepared: Vec<PreparedSeries> = (0..3)
+            .map(|position| {
+                let series = panel::Series {
+                    position,
+                    values: &values,
+                    first_day: 19_000,
+                    codes: &[],
+                    covariates: &[],
+                };
+                prepare(&series, &request).unwrap()
+            })
+            .collect();
+        let (model, _) = train(&prepared, &request, false, &in_order).unwrap();
+        let local = model.local(&prepared[0]).unwrap();
+        let locals = BTreeMap::from([(vec!["SKU1".to_owned()], local)]);
+        let (ids, codes) = (vec!["sku".to_owned()], Codes { columns: Vec::new() });
+        let kept = StoredForecast { ids, known: Vec::new(), codes, locals, model };
+        assert_eq!(StoredForecast::from_bytes(&kept.to_bytes()).as_ref(), Ok(&kept));
+
+        let before = StoredForecast { locals: BTreeMap::new(), ..kept };
+        let mut bytes = before.to_bytes();
+        // The number of local models, after one id column's name, no covariates and no codes.
+        let count = 1 + (4 + 4 + "sku".len()) + 4 + 4;
+        assert_eq!(bytes.drain(count..count + 4).collect::<Vec<u8>>(), [0; 4]);
+        bytes[0] = WITHOUT_LOCALS;
+        assert_eq!(StoredForecast::from_bytes(&bytes), Ok(before));
+        bytes[0] = VERSION + 1;
+        assert_eq!(
+            StoredForecast::from_bytes(&bytes),
+            Err(BadPanelModel::Version { found: Some(VERSION + 1) })
+        );
     }
 }

@@ -115,7 +115,7 @@ pub(super) struct Learned {
     pub(super) codes: Codes,
     /// Those of its series, in the call's panel.
     pub(super) positions: Vec<usize>,
-    prepared: Vec<PreparedSeries>,
+    pub(super) prepared: Vec<PreparedSeries>,
 }
 
 /// What was checked before can't fail.

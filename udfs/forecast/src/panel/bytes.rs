@@ -97,7 +97,7 @@ impl PanelModel {
     }
 }
 
-fn write_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn write_count(out: &mut Vec<u8>, count: usize) {
     out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
 }
 
-fn write_floats(out: &mut Vec<u8>, floats: &[f64]) {
+pub(super) fn write_floats(out: &mut Vec<u8>, floats: &[f64]) {
     floats.iter().for_each(|float| out.extend(float.to_le_bytes()));
 }
 
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], BadPanelModel> {
+    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], BadPanelModel> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(BadPanelModel::Length)?;
         self.rest = rest;
         Ok(*taken)
@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A finite number.
-    fn float(&mut self) -> Result<f64, BadPanelModel> {
+    pub(super) fn float(&mut self) -> Result<f64, BadPanelModel> {
         let float = f64::from_le_bytes(self.take()?);
         if float.is_finite() { Ok(float) } else { Err(BadPanelModel::Value("number")) }
     }

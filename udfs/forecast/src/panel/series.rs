@@ -1,10 +1,9 @@
 //! A series of a panel as its caller has it, and made ready.
 
-use crate::auto;
-use crate::model::Model;
 use crate::unforecastable::Unforecastable;
 
 use super::draw;
+use super::local::LocalModel;
 
 /// Days of history that are looked at: the latest four years.
 pub const PANEL_HISTORY: usize = 1_461;
@@ -15,12 +14,6 @@ const LARGEST: f64 = 1e12;
 
 /// Series on which local and global models are compared, at most (about).
 pub(crate) const JUDGED: usize = 1_500;
-/// A regular series sells on all but this part of its days, this many in the mean, and for at least this long.
-const ZEROS: f64 = 0.05;
-const PIECES: f64 = 5.0;
-const DAYS: usize = 56;
-/// Days that a local model is fitted to.
-const LOCAL: usize = 730;
 
 /// What holds for a whole panel.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +73,7 @@ pub fn prepare(series: &Series<'_>, request: &PanelRequest) -> Result<PreparedSe
     let mut prepared = ready(series, request.horizon)?;
     if prepared.is_judged(request.series, request.seed) && prepared.values.len() > request.horizon {
         let cut = prepared.values.len() - request.horizon;
-        prepared.held = prepared.local(cut);
+        prepared.held = LocalModel::fit(&prepared, cut).and_then(|local| local.means(&prepared, cut));
     }
     Ok(prepared)
 }
@@ -140,32 +133,6 @@ impl PreparedSeries {
         let length = self.values.len() + self.horizon;
         &self.covariates[number * length..(number + 1) * length]
     }
-
-    /// Mean of the forecasts of ETS and Theta (Theta alone for few values) for the horizon after the first `cut`
-    /// values. None where the series is not regular.
-    pub(crate) fn local(&self, cut: usize) -> Option<Vec<f32>> {
-        let known = self.values.get(self.launch..cut).filter(|known| known.len() >= DAYS)?;
-        let recent = &known[known.len().saturating_sub(LOCAL)..];
-        let year = &known[known.len().saturating_sub(364)..];
-        let zeros = year.iter().filter(|value| **value == 0.0).count() as f64;
-        let mean = year.iter().map(|value| f64::from(*value)).sum::<f64>() / year.len() as f64;
-        if zeros > ZEROS * year.len() as f64 || mean < PIECES {
-            return None;
-        }
-        let values: Vec<f64> = recent.iter().map(|value| f64::from(*value)).collect();
-        let mut sum = vec![0.0; self.horizon];
-        let mut models = 0.0;
-        for model in [Model::Ets, Model::Theta] {
-            let Some(fitted) = auto::fit(model, &values, &[7], &[]) else { continue };
-            let mut means = vec![f64::NAN; self.horizon];
-            fitted.walk(&values, values.len(), self.horizon, &mut |_, ahead| means.copy_from_slice(ahead));
-            if means.iter().all(|mean| mean.is_finite()) {
-                sum.iter_mut().zip(&means).for_each(|(sum, mean)| *sum += mean.max(0.0));
-                models += 1.0;
-            }
-        }
-        (models > 0.0).then(|| sum.iter().map(|sum| (sum / models) as f32).collect())
-    }
 }
 
 fn check(series: &Series<'_>, horizon: usize) -> Result<(), Unforecastable> {
@@ -199,7 +166,6 @@ fn check(series: &Series<'_>, horizon: usize) -> Result<(), Unforecastable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::weekly;
 
     fn request() -> PanelRequest {
         PanelRequest { horizon: 14, holidays: Vec::new(), series: 1, seed: 1 }
@@ -207,17 +173,6 @@ mod tests {
 
     fn series(values: &[f64]) -> Series<'_> {
         Series { position: 0, values, first_day: 19_000, codes: &[], covariates: &[] }
-    }
-
-    #[test]
-    fn a_regular_series_is_forecast_locally_and_a_sparse_one_is_not() {
-        let prepared = prepare(&series(&weekly()), &request()).unwrap();
-        let held = prepared.held.unwrap();
-        let actual = &weekly()[126..];
-        let off: f64 = held.iter().zip(actual).map(|(mean, value)| (f64::from(*mean) - value).abs()).sum();
-        assert!(off / 14.0 < 3.5, "{}", off / 14.0);
-        let sparse: Vec<f64> = (0..200).map(|day| f64::from(u8::from(day % 3 == 0))).collect();
-        assert_eq!(prepare(&series(&sparse), &request()).unwrap().held, None);
     }
 
     #[test]

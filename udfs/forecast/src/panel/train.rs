@@ -9,6 +9,7 @@ use super::band::{Band, Outcome};
 use super::boost::{Boost, Learner, Trial};
 use super::features::Features;
 use super::holdout::{HeldOut, PanelMethod, PanelScore, Skills};
+use super::local::LocalModel;
 use super::pool::Pool;
 use super::profile::Profile;
 use super::sample;
@@ -187,6 +188,22 @@ impl PanelModel {
         series: &PreparedSeries,
         confidence_level: f64,
     ) -> Result<PanelForecast, Unforecastable> {
+        self.predict_with(series, None, confidence_level)
+    }
+
+    /// The local models of a series, where its forecast asks them.
+    pub(crate) fn local(&self, series: &PreparedSeries) -> Option<LocalModel> {
+        let asked = self.report.method != PanelMethod::Global;
+        if asked { LocalModel::fit(series, series.values.len()) } else { None }
+    }
+
+    /// [`predict`](Self::predict) with local models that were fitted before, where they suit.
+    pub(crate) fn predict_with(
+        &self,
+        series: &PreparedSeries,
+        kept: Option<&LocalModel>,
+        confidence_level: f64,
+    ) -> Result<PanelForecast, Unforecastable> {
         if !(confidence_level > 0.0 && confidence_level < 1.0) {
             return Err(Unforecastable::InvalidRequest(
                 "confidence_level must be between 0 and 1, both excluded",
@@ -201,7 +218,8 @@ impl PanelModel {
         let method = self.report.method;
         let origin = series.values.len();
         let profile = Profile::fit(series, origin, &self.pool);
-        let local = if method == PanelMethod::Global { None } else { series.local(origin) };
+        let kept = kept.and_then(|kept| kept.means(series, origin));
+        let local = kept.or_else(|| self.local(series)?.means(series, origin));
         let spread = profile.spread(&series.values, origin);
         let mut row = Vec::with_capacity(self.features.width());
         let points = (0..self.horizon)
