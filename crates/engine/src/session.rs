@@ -162,7 +162,7 @@ impl Session {
     /// # Errors
     /// The statement's own, and [`Kind::Syntax`] when it is not exactly one statement with rows.
     pub fn query<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Rows, Error>> {
-        Box::pin(async move { self.query_with(sql, &[]).await })
+        self.query_with(sql, &[])
     }
 
     /// [`Session::query`] with values for `$1`, `$2`, ….

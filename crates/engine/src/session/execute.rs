@@ -23,7 +23,7 @@ use crate::error::{Error, Kind};
 use crate::guard::guard;
 use crate::interrupt::Interrupt;
 use crate::opaque::Opaque;
-use crate::plans::{Key, Ready};
+use crate::plans::{Key, Operators, Ready, Rest};
 use crate::rows::{Output, Rows};
 use crate::statement::Statement;
 
@@ -170,13 +170,14 @@ impl Session {
         };
         drop(abort);
         over.keep_running();
-        let (schema, stream) = rows;
+        let Started { schema, stream, again } = rows;
         let schema = match named.fields().len() == schema.fields().len() {
             true => renamed(&schema, named.fields().iter().map(|field| field.name().as_str())),
             false => schema,
         };
         let (send, receive) = mpsc::channel(BATCHES_AHEAD);
-        let driver = started.cpu().spawn(drive(stream, Arc::clone(&schema), send, interrupt.clone()));
+        let driver =
+            started.cpu().spawn(drive((stream, again), Arc::clone(&schema), send, interrupt.clone()));
         Ok(Rows::live(schema, receive, interrupt, driver.abort_handle(), word))
     }
 }
@@ -206,7 +207,15 @@ impl Drop for AbortOnDrop {
     }
 }
 
-type Started = (arrow::datatypes::SchemaRef, datafusion::execution::SendableRecordBatchStream);
+/// A plan that runs.
+struct Started {
+    schema: SchemaRef,
+    stream: datafusion::execution::SendableRecordBatchStream,
+    again: Option<Again>,
+}
+
+/// What may run again once its stream has come to its end.
+type Again = (Opaque<Ready>, Operators);
 
 /// A plan that is going to run.
 enum Plan {
@@ -222,8 +231,8 @@ async fn start(
     (plan, schema): (Plan, SchemaRef),
     interrupt: &Interrupt,
 ) -> Result<Started, Error> {
-    let physical = match plan {
-        Plan::Ready(ready) => state.query_planner().create_physical_plan(&ready.plan, &*state).await?,
+    let (ready, held) = match plan {
+        Plan::Ready(ready) => (ready, true),
         Plan::Made { plan, parameters, keep } => {
             let plan = if parameters.is_empty() {
                 state.optimize(&plan)?
@@ -231,16 +240,19 @@ async fn start(
                 let plan = LogicalPlan::clone(&plan);
                 state.optimize(&plan.replace_params_with_values(&ParamValues::from(parameters))?)?
             };
-            let physical = state.query_planner().create_physical_plan(&plan, &*state).await?;
-            if let Some(key) = keep {
-                engine.plans().keep(key, Ready { plan, schema });
-            }
-            physical
+            let ready = Opaque::new(Ready { plan, schema, rest: Rest::default() });
+            let held = keep.map(|key| engine.plans().keep(key, ready.clone())).is_some();
+            (ready, held)
         }
     };
-    let physical = guard(physical, interrupt)?;
+    let operators = match ready.rest.take() {
+        Some(operators) => operators,
+        None => Operators::new(state.query_planner().create_physical_plan(&ready.plan, &*state).await?),
+    };
+    let physical = guard(Arc::clone(&operators.plan), interrupt)?;
     let schema = physical.schema();
-    Ok((schema, execute_stream(physical, Arc::new(task_context(&state)))?))
+    let stream = execute_stream(physical, Arc::new(task_context(&state)))?;
+    Ok(Started { schema, stream, again: held.then_some((ready, operators)) })
 }
 
 /// As [`SessionState::task_ctx`], without copies of all functions: operators have those that they call.
@@ -253,12 +265,12 @@ fn task_context(state: &SessionState) -> TaskContext {
 
 /// Moves batches from the plan to the front door until one of them ends.
 async fn drive(
-    mut stream: datafusion::execution::SendableRecordBatchStream,
+    (mut stream, again): (datafusion::execution::SendableRecordBatchStream, Option<Again>),
     schema: SchemaRef,
     send: mpsc::Sender<Result<RecordBatch, Error>>,
     interrupt: Interrupt,
 ) {
-    loop {
+    let ended = loop {
         let item = tokio::select! {
             biased;
             stopped = interrupt.stopped() => Some(Err(stopped.error())),
@@ -269,14 +281,19 @@ async fn drive(
                 Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
             }),
         };
-        let Some(item) = item else { break };
+        let Some(item) = item else { break true };
         let failed = item.is_err();
         if send.send(item).await.is_err() || failed {
-            break;
+            break false;
         }
-    }
+    };
     drop(stream);
     interrupt.finish();
+    // Before the door learns of the end: the client's next statement may want them.
+    if let (true, Some((ready, operators))) = (ended, again) {
+        ready.rest.put(operators);
+    }
+    drop(send);
 }
 
 /// Casts each value to its parameter's type.
