@@ -158,7 +158,7 @@ impl ExecutionPlan for RelationExec {
                 let _timer = compute.timer();
                 let rows = concat_batches(&schema, &batches)?;
                 drop(batches);
-                let rows = order::complete(rows)?;
+                let rows = order::complete(rows, &workers)?;
                 let Some((schema, batches)) = other else {
                     return workers.enter(|| operator.process(&rows, &workers));
                 };

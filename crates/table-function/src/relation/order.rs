@@ -11,8 +11,12 @@ use arrow::compute::{SortOptions, partition, take_record_batch};
 use arrow::datatypes::{DataType, Schema};
 use datafusion::error::Result;
 
+use crate::workers::Workers;
+
 /// Columns that the input comes sorted by.
 const ASKED: usize = 8;
+/// Rows that are sorted between two looks at whether the statement was stopped.
+const CHUNK: usize = if cfg!(test) { 64 } else { 1 << 17 };
 
 /// Of every column.
 pub(super) const OPTIONS: SortOptions = SortOptions { descending: false, nulls_first: false };
@@ -23,7 +27,7 @@ pub(super) fn asked(schema: &Schema) -> Vec<usize> {
 }
 
 /// The rows sorted by all columns, given sorted by those of [`asked`].
-pub(super) fn complete(rows: RecordBatch) -> Result<RecordBatch> {
+pub(super) fn complete(rows: RecordBatch, workers: &Workers) -> Result<RecordBatch> {
     let schema = rows.schema();
     let asked = asked(&schema);
     let others: Vec<usize> = sortable(&schema).skip(ASKED).collect();
@@ -39,12 +43,20 @@ pub(super) fn complete(rows: RecordBatch) -> Result<RecordBatch> {
     let compare: Vec<DynComparator> =
         others.map(|column| make_comparator(column, column, OPTIONS)).collect::<Result<_, _>>()?;
     let mut order: Vec<u64> = (0..rows.num_rows() as u64).collect();
+    let by_others = |a: &u64, b: &u64| {
+        let mut each = compare.iter().map(|compare| compare(*a as usize, *b as usize));
+        each.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    };
     for range in alike {
-        let by_others = |a: &u64, b: &u64| {
-            let mut each = compare.iter().map(|compare| compare(*a as usize, *b as usize));
-            each.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-        };
-        order[range].sort_by(by_others);
+        let alike = &mut order[range];
+        for chunk in alike.chunks_mut(CHUNK) {
+            workers.check()?;
+            chunk.sort_by(by_others);
+        }
+        if alike.len() > CHUNK {
+            // What is sorted already is merged.
+            alike.sort_by(by_others);
+        }
     }
     if order.is_sorted() {
         return Ok(rows);
@@ -105,21 +117,22 @@ mod tests {
 
     #[test]
     fn rows_come_sorted_by_all_columns() {
-        let rows = rows(1_000);
+        // More rows are alike than are sorted at a time.
+        let rows = rows(12 * CHUNK as i64 + 5);
         let given = sorted(&rows, ASKED);
         let whole = sorted(&rows, rows.num_columns());
-        assert_ne!(format!("{given:?}"), format!("{whole:?}"), "there is something to do");
-        assert_eq!(format!("{:?}", complete(given).unwrap()), format!("{whole:?}"));
+        assert_ne!(given, whole, "there is something to do");
+        assert_eq!(complete(given, &Workers::new(1)).unwrap(), whole);
         assert_eq!(asked(&rows.schema()), (0..8).collect::<Vec<_>>());
     }
 
     #[test]
     fn few_columns_and_few_rows_stay_as_they_are() {
         let narrow = rows(50).project(&[0, 11]).unwrap();
-        assert_eq!(complete(narrow.clone()).unwrap(), narrow);
-        assert_eq!(complete(rows(1)).unwrap().num_rows(), 1);
+        assert_eq!(complete(narrow.clone(), &Workers::new(1)).unwrap(), narrow);
+        assert_eq!(complete(rows(1), &Workers::new(1)).unwrap().num_rows(), 1);
         let ordered = sorted(&rows(50), 12);
-        let again = complete(ordered.clone()).unwrap();
+        let again = complete(ordered.clone(), &Workers::new(1)).unwrap();
         let first = |rows: &RecordBatch| rows.column(0).as_primitive::<Int64Type>().values().as_ptr();
         assert_eq!(first(&again), first(&ordered), "what is in order is not copied");
     }
