@@ -25,6 +25,9 @@ const LONGEST: usize = 64;
 pub(crate) struct LocalModel {
     /// Day since 1970-01-01 of the first value that they were fitted to.
     first_day: i64,
+    /// How many they were, and their sum: a call may give other values under the same ids (those of one city).
+    count: usize,
+    sum: f64,
     ets: Option<Ets>,
     theta: Theta,
 }
@@ -36,16 +39,22 @@ impl LocalModel {
         let recent = &known[known.len().saturating_sub(FITTED)..];
         let values: Vec<f64> = recent.iter().map(|value| f64::from(*value)).collect();
         let first_day = series.day(cut - recent.len());
-        Some(LocalModel { first_day, ets: Ets::fit(&values, WEEK), theta: Theta::fit(&values, WEEK) })
+        let (count, sum) = (values.len(), values.iter().sum());
+        let (ets, theta) = (Ets::fit(&values, WEEK), Theta::fit(&values, WEEK));
+        Some(LocalModel { first_day, count, sum, ets, theta })
     }
 
     /// Mean forecast for the horizon after the first `cut` values. None where the series is not regular (any more), and
-    /// where the days that the models were fitted to are not in its history.
+    /// where the values that the models were fitted to are not in its history.
     pub(crate) fn means(&self, series: &PreparedSeries, cut: usize) -> Option<Vec<f32>> {
         regular(series, cut)?;
         let first = usize::try_from(self.first_day.checked_sub(series.first_day)?).ok()?;
         let values = series.values.get(first..cut).filter(|values| values.len() >= DAYS)?;
         let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+        let fitted = values.get(..self.count)?;
+        if fitted.iter().sum::<f64>() != self.sum {
+            return None;
+        }
         let mut sum = vec![0.0; series.horizon];
         let mut models = 0.0;
         let ets = self.ets.as_ref().map(|ets| ets as &dyn Fitted);
@@ -62,8 +71,10 @@ impl LocalModel {
 
     /// Adds some 200 bytes.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let LocalModel { first_day, ets, theta } = self;
+        let LocalModel { first_day, count, sum, ets, theta } = self;
         out.extend(first_day.to_le_bytes());
+        write_count(out, *count);
+        write_floats(out, &[*sum]);
         out.push(u8::from(ets.is_some()));
         if let Some(Ets { form, smoothing, initial, aicc }) = ets {
             let trend = match form.trend {
@@ -89,6 +100,7 @@ impl LocalModel {
         if first_day.abs() >= 1 << 41 {
             return Err(bad);
         }
+        let (count, sum) = (from.number()?, from.float()?);
         let ets = match from.take()? {
             [0] => None,
             [1] => {
@@ -119,7 +131,13 @@ impl LocalModel {
         }
         let season = season.map(|kind| (kind, indices));
         let (alpha, weight, level) = (from.float()?, from.float()?, from.float()?);
-        Ok(LocalModel { first_day, ets, theta: Theta { alpha, weight, level, season, period: WEEK } })
+        Ok(LocalModel {
+            first_day,
+            count,
+            sum,
+            ets,
+            theta: Theta { alpha, weight, level, season, period: WEEK },
+        })
     }
 }
 
@@ -192,6 +210,9 @@ mod tests {
             later.iter().zip(&anew).all(|(one, other)| (one / other - 1.0).abs() < 0.25),
             "{later:?} {anew:?}"
         );
+        // Another series under the same ids.
+        let halved: Vec<f64> = values.iter().map(|value| (value / 2.0).ceil()).collect();
+        assert_eq!(kept.means(&prepared(&halved), values.len()), None);
         // The days that it was fitted to are gone, or the series has stopped selling.
         let mut moved = long.clone();
         moved.first_day += 1;
