@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement, TableFactor, Visitor};
+use smartsneaks_sql_walk::Walk;
 
 use crate::error::{Error, Kind};
 
@@ -15,7 +16,7 @@ const FILE_ENDINGS: &[&str] =
 /// # Errors
 /// As said, pointing at the name.
 pub(crate) fn check(statement: &Statement) -> Result<(), Error> {
-    match statement.visit(&mut Check) {
+    match statement.walk(&mut Check) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -2,10 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Span;
+use smartsneaks_sql_walk::Walk;
 
 /// A table named in a query: `schema.table` and where it stands (line and column, both 1-based).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +18,14 @@ pub(crate) struct Reference {
 /// functions. A name without a schema is one of `public`.
 pub(crate) fn tables(query: &Query) -> Vec<Reference> {
     let mut collector = Collector::default();
-    let _ = query.visit(&mut collector);
+    let _ = query.walk(&mut collector);
     collector.found
 }
 
 /// Every table function that `query` calls, by its bare name, in the order of the text.
 pub(crate) fn calls(query: &Query) -> Vec<Reference> {
     let mut collector = Collector::default();
-    let _ = query.visit(&mut collector);
+    let _ = query.walk(&mut collector);
     collector.calls
 }
 
@@ -38,7 +37,7 @@ pub(crate) fn models(query: &Query) -> std::collections::BTreeSet<String> {
 /// Every table that a sub-query of a rule names.
 pub(crate) fn tables_of_expression(expression: &Expr) -> Vec<Reference> {
     let mut collector = Collector::default();
-    let _ = expression.visit(&mut collector);
+    let _ = expression.walk(&mut collector);
     collector.found
 }
 

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::sync::LazyLock;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Token;
+use smartsneaks_sql_walk::Walk;
 
 use crate::error::EtlError;
 use crate::header::{Expectation, OnFail};
@@ -62,7 +63,7 @@ impl Rule {
         };
         let expression = text::parse_expression(&expectation.rule).map_err(|error| fault(error.message))?;
         let mut shape = Shape::default();
-        let _ = expression.visit(&mut shape);
+        let _ = expression.walk(&mut shape);
         let quarantines = expectation.on_fail == OnFail::Quarantine;
         if shape.about_table {
             if quarantines {

@@ -18,6 +18,7 @@ use object_store::prefix::PrefixStore;
 use serde_json::json;
 use url::Url;
 
+use crate::protocol::{self, Target};
 use crate::root::Root;
 use crate::schema::delta_schema;
 use crate::{LakeError, WriteMode};
@@ -98,7 +99,7 @@ impl DeltaLog {
         let run = [("smartsneaks.run".to_owned(), json!(change.run_id))];
         let Some(latest) = latest else {
             let mut actions = vec![
-                Action::Protocol(self.protocol(&schema)?),
+                Action::Protocol(self.oldest_protocol(&schema)?),
                 Action::Metadata(self.metadata(&schema, change.partition_by, None)?),
             ];
             actions.extend(change.added.into_iter().map(Action::Add));
@@ -120,7 +121,7 @@ impl DeltaLog {
         let is_same = current.schema().as_ref() == schema
             && current.metadata().partition_columns() == change.partition_by;
         if !is_same {
-            let wanted = self.protocol(schema)?;
+            let wanted = self.oldest_protocol(schema)?;
             if wanted.min_reader_version() > current.protocol().min_reader_version() {
                 actions.push(Action::Protocol(wanted));
             }
@@ -156,8 +157,9 @@ impl DeltaLog {
             .with_metadata(info)
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false));
+        let target = on_top_of.map(Target::new).transpose().map_err(|error| self.failed(error))?;
         let commit = CommitBuilder::from(properties).with_actions(actions).build(
-            on_top_of.map(|snapshot| snapshot as &dyn TableReference),
+            target.as_ref().map(|target| target as &dyn TableReference),
             Arc::clone(&self.log_store),
             operation,
         );
@@ -167,17 +169,8 @@ impl DeltaLog {
         }
     }
 
-    fn protocol(&self, schema: &StructType) -> Result<Protocol, LakeError> {
-        let has_local_timestamps = deltalake::kernel::contains_timestampntz(schema.fields());
-        // The oldest protocol that holds the columns, so that the most readers can read them.
-        let value = if has_local_timestamps {
-            let features = ["timestampNtz"];
-            json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features,
-                "writerFeatures": ["appendOnly", "invariants", "timestampNtz"]})
-        } else {
-            json!({"minReaderVersion": 1, "minWriterVersion": 2})
-        };
-        serde_json::from_value(value).map_err(|error| self.failed(error.into()))
+    fn oldest_protocol(&self, schema: &StructType) -> Result<Protocol, LakeError> {
+        protocol::oldest(schema).map_err(|error| self.failed(error))
     }
 
     fn metadata(

@@ -24,6 +24,7 @@ mod lake;
 mod log;
 mod open_tables;
 mod partition;
+mod protocol;
 mod provider;
 mod root;
 mod schema;

@@ -15,11 +15,12 @@ use std::ops::ControlFlow;
 use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     Array, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, ObjectName, Query, SetExpr,
-    Spanned, Statement, TableAlias, TableFactor, TableFunctionArgs, Value, VisitMut, VisitorMut,
+    Spanned, Statement, TableAlias, TableFactor, TableFunctionArgs, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
+use smartsneaks_sql_walk::WalkMut;
 
 use crate::error::ArgumentError;
 use crate::function::{Function, Registry, SeriesCatalog};
@@ -43,7 +44,7 @@ pub fn desugar(
     registry: &Registry,
     series: &dyn SeriesCatalog,
 ) -> Result<(), DataFusionError> {
-    match statement.visit(&mut Desugar { registry, series, scopes: Vec::new(), depth: 0 }) {
+    match statement.walk_mut(&mut Desugar { registry, series, scopes: Vec::new(), depth: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error.into()),
     }
@@ -129,7 +130,7 @@ impl Desugar<'_> {
             scopes: Vec::new(),
             depth: self.depth + 1,
         };
-        if let ControlFlow::Break(error) = body.visit(&mut inner) {
+        if let ControlFlow::Break(error) = body.walk_mut(&mut inner) {
             return Err(error);
         }
         function.expand(body, arguments, alias, span)

@@ -10,11 +10,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value, VisitMut, VisitorMut,
+    Expr, Ident, Query, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
+use smartsneaks_sql_walk::WalkMut;
 
 use crate::desugar::{argument_expr, argument_name};
 use crate::error::{ArgumentError, nearest};
@@ -48,7 +49,7 @@ impl SqlFunction {
     pub fn query(&self) -> Result<Box<Query>, ArgumentError> {
         let mut query = self.parse(&self.body, |parser| parser.parse_query())?;
         let known = |name: &str| self.arguments.iter().any(|argument| argument.name == name);
-        let stranger = query.visit(&mut Placeholders(|name: &str| match known(name) {
+        let stranger = query.walk_mut(&mut Placeholders(|name: &str| match known(name) {
             true => Ok(None),
             false => Err(name.to_owned()),
         }));
@@ -70,7 +71,7 @@ impl SqlFunction {
         span: Span,
     ) -> Result<TableFactor, ArgumentError> {
         let given = self.given(call, span)?;
-        let _ = body.visit(&mut Placeholders(|name: &str| -> Result<Option<Expr>, ()> {
+        let _ = body.walk_mut(&mut Placeholders(|name: &str| -> Result<Option<Expr>, ()> {
             Ok(given.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
         }));
         let alias = alias.unwrap_or_else(|| TableAlias {

@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{ArrayRef, BinaryArray, StringArray, new_empty_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use datafusion::sql::sqlparser::ast::{Expr, TableFactor, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, TableFactor, Value, Visitor};
+use smartsneaks_sql_walk::Walk;
 
 use crate::desugar::{argument_expr, argument_name};
 use crate::function::PanelOperator;
@@ -147,9 +148,9 @@ fn row(state: Option<&[u8]>, metrics: &str) -> Vec<ArrayRef> {
 }
 
 /// The texts that calls in a statement or query give as `model`, which may name kept models.
-pub fn named_models(statement: &impl Visit) -> BTreeSet<String> {
+pub fn named_models(statement: &impl Walk) -> BTreeSet<String> {
     let mut named = Named::default();
-    let _ = statement.visit(&mut named);
+    let _ = statement.walk(&mut named);
     named.0
 }
 

@@ -1,6 +1,7 @@
 //! Pixels, and what is done to them before they are looked at.
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{Image, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 /// Pixels of eight bits a colour: red, green, blue; row by row from the top left.
@@ -38,9 +39,11 @@ impl Pixels {
         }
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         let mut scaled = Image::new(width, height, PixelType::U8x3);
-        if let Ok(source) = ImageRef::new(self.width, self.height, &self.rgb, PixelType::U8x3) {
-            // It fails for pictures without pixels only, and black is what they scale to.
-            let _ = Resizer::new().resize(&source, &mut scaled, &options);
+        let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.rgb);
+        if let (Ok(source), Some(mut target)) = (source, scaled.typed_image_mut::<U8x3>()) {
+            // It fails for pictures without pixels only, and black is what they scale to. The call for one kind of
+            // pixels: that for all of them takes a minute and a half to compile.
+            let _ = Resizer::new().resize_typed(&source, &mut target, &options);
         }
         Pixels { width, height, rgb: scaled.into_vec() }
     }

@@ -13,14 +13,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
-    visit_relations,
+    FunctionArguments, Ident, ObjectName, Statement, TableFactor, Value, ValueWithSpan, VisitorMut,
 };
+use smartsneaks_sql_walk::{WalkMut, walk_relations};
 
 /// Rewrites one statement.
 pub(crate) fn rewrite(statement: &Statement) -> Statement {
     let mut statement = statement.clone();
-    let _ = VisitMut::visit(&mut statement, &mut Everywhere);
+    let _ = statement.walk_mut(&mut Everywhere);
     if about_catalog(&statement) {
         catalog::rewrite(&mut statement);
     }
@@ -40,7 +40,7 @@ pub(crate) fn result_names(statement: &Statement) -> Option<Vec<String>> {
 
 /// Whether a relation of the system's is named.
 fn about_catalog(statement: &Statement) -> bool {
-    let found = visit_relations(statement, |name| {
+    let found = walk_relations(statement, |name| {
         let systems = name.0.iter().filter_map(|part| part.as_ident()).any(|ident| {
             let lower = ident.value.to_lowercase();
             lower.starts_with("pg_") || lower == "information_schema"

@@ -320,6 +320,51 @@ async fn partition_values_of_any_kind_come_back() {
 }
 
 #[tokio::test]
+async fn tables_whose_protocol_provides_for_invariants_take_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    let rows = |at: i64| batch(vec![("at", Arc::new(TimestampMicrosecondArray::from(vec![at])))]);
+    let mut run = lake.begin("run").await.unwrap();
+    write(&mut run, NAME, WriteMode::Overwrite, &[], rows(1)).await.unwrap();
+    run.commit().await.unwrap();
+    drop(lake);
+
+    // As earlier releases created them.
+    let log = folder.path().join("tables/public/t/_delta_log/00000000000000000000.json");
+    let (old, new) = (r#"["appendOnly","timestampNtz"]"#, r#"["appendOnly","invariants","timestampNtz"]"#);
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains(old), "{text}");
+    std::fs::write(&log, text.replace(old, new)).unwrap();
+
+    let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    for (number, mode) in [(2, WriteMode::Append), (3, WriteMode::Overwrite)] {
+        let mut run = lake.begin("run").await.unwrap();
+        write(&mut run, NAME, mode, &[], rows(number)).await.unwrap();
+        run.commit().await.unwrap();
+    }
+    let found = async |number| {
+        query(&lake, &lake.version(number).await.unwrap(), "SELECT at::bigint FROM t ORDER BY 1").await
+    };
+    assert_eq!(found(2).await, ["1", "2"]);
+    assert_eq!(found(3).await, ["3"]);
+
+    // What a column's invariant asks for, this writer doesn't check: it writes nothing.
+    let invariant = r#"\"metadata\":{\"delta.invariants\":\"{}\"}"#;
+    let (old, with) = (r#"\"metadata\":{}"#, invariant);
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains(old), "{text}");
+    std::fs::write(&log, text.replace(old, with)).unwrap();
+    let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+    let mut run = lake.begin("run").await.unwrap();
+    let refused = write(&mut run, NAME, WriteMode::Append, &[], rows(4)).await;
+    let message = match refused {
+        Err(error) => error.to_string(),
+        Ok(_) => run.commit().await.unwrap_err().to_string(),
+    };
+    assert!(message.contains("Invariants"), "{message}");
+}
+
+#[tokio::test]
 async fn an_input_that_fails_leaves_nothing_behind() {
     let store = Arc::new(InMemory::new());
     let lake = Lake::with_store("memory:", store.clone()).unwrap();

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, ObjectName, Select, Statement, TableAlias, TableFactor, Value, VisitMut,
-    VisitorMut,
+    FunctionArguments, Ident, ObjectName, Select, Statement, TableAlias, TableFactor, Value, VisitorMut,
 };
+use smartsneaks_sql_walk::WalkMut;
 
 use super::{call, columns, list_literal, literal, subquery};
 use crate::postgres::tables;
@@ -19,7 +19,7 @@ pub(in crate::postgres) const EXPANDED: &str = "pg_expanded_array";
 
 /// Applies them all.
 pub(super) fn rewrite(statement: &mut Statement) {
-    let _ = VisitMut::visit(statement, &mut Catalog);
+    let _ = statement.walk_mut(&mut Catalog);
 }
 
 struct Catalog;

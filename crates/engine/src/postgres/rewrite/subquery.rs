@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderBy, OrderByExpr,
-    OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, ValueWithSpan, Visit, Visitor,
-    visit_expressions, visit_expressions_mut,
+    OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, ValueWithSpan, Visitor,
 };
+use smartsneaks_sql_walk::{Walk, walk_expressions, walk_expressions_mut};
 
 use super::call;
 
@@ -63,7 +63,7 @@ fn is_aggregated(expr: &Expr) -> bool {
             }
         }
     }
-    expr.visit(&mut Outside(0)).is_break()
+    expr.walk(&mut Outside(0)).is_break()
 }
 
 /// Whether DataFusion has a plan for a sub-query, and the condition on the outer row that was taken out of it.
@@ -119,15 +119,15 @@ fn calls_with_outer_row(query: &Query) -> bool {
         .iter()
         .flat_map(|t| std::iter::once(&t.relation).chain(t.joins.iter().map(|j| &j.relation)));
     factors.into_iter().any(|factor| match factor {
-        TableFactor::Table { args: Some(args), .. } => names_columns(&args.args),
-        TableFactor::Function { args, .. } => names_columns(args),
-        TableFactor::UNNEST { array_exprs, .. } => names_columns(array_exprs),
+        TableFactor::Table { args: Some(args), .. } => names_columns(args.args.as_slice()),
+        TableFactor::Function { args, .. } => names_columns(args.as_slice()),
+        TableFactor::UNNEST { array_exprs, .. } => names_columns(array_exprs.as_slice()),
         _ => false,
     })
 }
 
-fn names_columns<T: Visit>(arguments: &T) -> bool {
-    let found = visit_expressions(arguments, |e| match e {
+fn names_columns(arguments: &(impl Walk + ?Sized)) -> bool {
+    let found = walk_expressions(arguments, |e| match e {
         Expr::CompoundIdentifier(_) | Expr::Identifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
@@ -163,7 +163,7 @@ fn decorrelate(query: &mut Query) -> Joinable {
         .filter_map(|(at, e)| equality(e, &inner).map(|(outer, inner)| (at, outer, inner)))
         .collect();
     for (at, condition) in rest.iter_mut().enumerate() {
-        let _ = visit_expressions_mut(condition, |e| {
+        let _ = walk_expressions_mut(condition, |e| {
             if let Some((.., known)) = same.iter().find(|(from, outer, _)| *from != at && outer == e) {
                 *e = known.clone();
             }
@@ -187,8 +187,8 @@ fn is_joinable(expr: &Expr, inner: &[String]) -> bool {
 }
 
 /// Whether a qualified column for which `wanted` holds is named.
-fn mentions<T: Visit>(expr: &T, wanted: impl Fn(&[Ident]) -> bool) -> bool {
-    let found = visit_expressions(expr, |e| match e {
+fn mentions(expr: &impl Walk, wanted: impl Fn(&[Ident]) -> bool) -> bool {
+    let found = walk_expressions(expr, |e| match e {
         Expr::CompoundIdentifier(parts) if wanted(parts) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
@@ -227,7 +227,7 @@ fn is_outer(parts: &[Ident], inner: &[String]) -> bool {
 
 fn only_outer(expr: &Expr, inner: &[String]) -> bool {
     let mut outer = false;
-    let found = visit_expressions(expr, |e| match e {
+    let found = walk_expressions(expr, |e| match e {
         Expr::CompoundIdentifier(parts) if is_outer(parts, inner) => {
             outer = true;
             ControlFlow::Continue(())
