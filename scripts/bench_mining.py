@@ -206,19 +206,26 @@ def adbench():
             types = {"row": "bigint", **{c: "double" for c in features}, "label": "integer"}
             project = Project({"rows": (file, types)}, {"outliers": f"SELECT row, label, {', '.join(features)} FROM raw.rows"})
         listed = ", ".join(f"'{c}'" for c in features)
-        scores, took, theirs, peer_took = [], [], [], []
+        # The peer has its rows in memory and hands over an array: what it takes to read the same columns and to send as
+        # many rows is told apart.
+        around = f"SELECT label, {' + '.join(features)} AS anomaly_score FROM outliers"
+        scores, took, rest, theirs, peer_took = [], [], [], [], []
         with project.served() as server:
             for seed in range(5):
                 sql = f"SELECT label, anomaly_score FROM detect_anomalies(TABLE outliers, feature_cols => ARRAY[{listed}], seed => {seed})"
                 rows, _ = server.ask(sql)
                 scores.append(roc_auc_score(*zip(*rows)))
                 took.append(server.ask(sql, 10)[1])
+                server.ask(around)
+                rest.append(server.ask(around, 10)[1])
                 started = time.process_time()
                 forest = IsolationForest(n_estimators=100, max_samples=256, random_state=seed).fit(table[features].values)
                 theirs.append(roc_auc_score(table.label, -forest.score_samples(table[features].values)))
                 peer_took.append(time.process_time() - started)
+        peer, whole, alone = np.median(peer_took), np.median(took), np.median(took) - np.median(rest)
         print(f"ADBench {path.stem}: {len(table)} × {len(features)}: AUC ours {np.mean(scores):.4f} scikit-learn {np.mean(theirs):.4f}; "
-              f"CPU ours {np.median(took):.3f} s through psql's protocol with scan and output, scikit-learn {np.median(peer_took):.3f} s, {np.median(peer_took) / np.median(took):.1f} times")
+              f"CPU scikit-learn {peer:.3f} s, ours {alone:.3f} s: {peer / alone:.1f} times; "
+              f"with the scan and sending the rows {whole:.3f} s: {peer / whole:.1f} times")
 
 
 def rfm():

@@ -111,6 +111,13 @@ pub trait RelationOperator: Debug + Send + Sync {
         let _ = (rows, other, workers);
         internal_err!("{} takes no second relation", self.describe())
     }
+
+    /// The operator for a result of which the columns at `read` (ascending) are read alone, where it has less to do
+    /// then: others may be NULL. None where all of the work is needed.
+    fn narrowed(&self, read: &[usize]) -> Option<Arc<dyn RelationOperator>> {
+        let _ = read;
+        None
+    }
 }
 
 /// One call as a function over a relation sees it.

@@ -1,5 +1,6 @@
 //! The physical operator: all rows in, sorted; then the function's work on threads of its own; then its rows out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,12 +13,14 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
     Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
     PhysicalSortExpr,
 };
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::projection::{ProjectionExec, make_with_child};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
@@ -125,6 +128,21 @@ impl ExecutionPlan for RelationExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    /// The projection stays, over an operator that leaves out what it doesn't read.
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExec,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let read = projection.expr().iter().flat_map(|one| collect_columns(&one.expr));
+        let read: Vec<usize> =
+            read.map(|column| column.index()).collect::<BTreeSet<_>>().into_iter().collect();
+        let Some(operator) = self.operator.narrowed(&read) else { return Ok(None) };
+        let (schema, source) = (self.schema(), self.source.clone());
+        let inputs = (Arc::clone(&self.input), self.other.clone());
+        let narrowed = Arc::new(Self::new(self.function, operator, source, schema, inputs));
+        make_with_child(projection, &(narrowed as Arc<dyn ExecutionPlan>)).map(Some)
     }
 
     fn apply_expressions(

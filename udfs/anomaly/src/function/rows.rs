@@ -38,6 +38,9 @@ const SIGNATURE: Signature = Signature {
     ],
 };
 
+/// Columns that say why, which take a walk through the forest for each anomaly.
+const EXPLAINING: [&str; 2] = ["contributing_features", "explanation"];
+
 /// Rows that are scored in one job.
 const PIECE: usize = 8_192;
 
@@ -104,17 +107,20 @@ impl RelationFunction for DetectRows {
             cutoff: cutoff(&call.arguments)?,
             options: forest(&call.arguments),
             schema,
+            explains: true,
         })))
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct RowsOperator {
     /// The features.
     names: Vec<String>,
     cutoff: Cutoff,
     options: ForestOptions,
     schema: Arc<Schema>,
+    /// Whether the columns of [`EXPLAINING`] are read.
+    explains: bool,
 }
 
 fn fault(error: Error) -> DataFusionError {
@@ -125,9 +131,17 @@ impl RelationOperator for RowsOperator {
     fn describe(&self) -> String {
         let ForestOptions { trees, sample_size, seed } = self.options;
         let features = self.names.join(", ");
+        let unexplained = if self.explains { "" } else { ", unexplained" };
         format!(
-            "method=isolation_forest, trees={trees}, sample_size={sample_size}, seed={seed}, features=[{features}]"
+            "method=isolation_forest, trees={trees}, sample_size={sample_size}, seed={seed}, \
+             features=[{features}]{unexplained}"
         )
+    }
+
+    fn narrowed(&self, read: &[usize]) -> Option<Arc<dyn RelationOperator>> {
+        let explaining = |at: &usize| EXPLAINING.contains(&self.schema.field(*at).name().as_str());
+        let narrower = self.explains && !read.iter().any(explaining);
+        narrower.then(|| Arc::new(Self { explains: false, ..self.clone() }) as Arc<dyn RelationOperator>)
     }
 
     fn process(&self, rows: &RecordBatch, workers: &Workers) -> Result<RecordBatch> {
@@ -161,7 +175,8 @@ impl RelationOperator for RowsOperator {
             forest.scores(part).map_err(fault)
         })?;
         let points = judge_scores(&pieces.concat(), self.cutoff).map_err(fault)?;
-        let anomalies: Vec<usize> = (0..count).filter(|row| points[*row].is_anomaly).collect();
+        let explained = |row: &usize| self.explains && points[*row].is_anomaly;
+        let anomalies: Vec<usize> = (0..count).filter(explained).collect();
         let mut shares = forest.contributions(whole, &anomalies).map_err(fault)?.into_iter();
         let mut parts: Vec<Option<Vec<Contribution>>> = vec![None; count];
         for row in anomalies {

@@ -30,7 +30,8 @@ impl IsolationForest {
         if !matrix.is_finite(row) {
             return shares;
         }
-        let values = matrix.row(row);
+        let values = matrix.row(row).iter().enumerate();
+        let values: Vec<f32> = values.map(|(feature, value)| self.scale.apply(feature, *value)).collect();
         for tree in &self.trees {
             let mut at = 0;
             for _ in 0..self.height {
@@ -39,8 +40,7 @@ impl IsolationForest {
                     break;
                 }
                 let feature = cut.feature as usize;
-                let above = self.scale.apply(feature, values[feature]) > cut.threshold;
-                let next = 2 * at + 1 + usize::from(above);
+                let next = 2 * at + 1 + usize::from(values[feature] > cut.threshold);
                 shares[feature] += f64::from(tree.lengths[at]) - f64::from(tree.lengths[next]);
                 at = next;
             }
