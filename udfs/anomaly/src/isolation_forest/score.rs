@@ -24,7 +24,7 @@ impl IsolationForest {
         self.check(matrix)?;
         Ok(match matrix.columns() {
             ..=16 => self.scores_of::<16>(matrix),
-            ..=64 => self.scores_of::<64>(matrix),
+            17..=64 => self.scores_of::<64>(matrix),
             _ => self.scores_of::<WIDEST>(matrix),
         })
     }
