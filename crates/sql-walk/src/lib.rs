@@ -150,9 +150,10 @@ macro_rules! forwards {
     };
 }
 
-macro_rules! forwards_every_hook {
-    ($($mutable:ident)?) => {
-        forwards! {
+/// Every hook that there is, with the node it gets, for a macro that writes them.
+macro_rules! every_hook {
+    ($write:ident $($mutable:ident)?) => {
+        $write! {
             pre_visit_query: &$($mutable)? Query,
             post_visit_query: &$($mutable)? Query,
             pre_visit_select: &$($mutable)? Select,
@@ -172,19 +173,19 @@ macro_rules! forwards_every_hook {
 }
 
 impl<V: Visitor> Visitor for Keeping<'_, V, V::Break> {
-    forwards_every_hook!();
+    every_hook!(forwards);
 }
 
 impl<V: VisitorMut> VisitorMut for Keeping<'_, V, V::Break> {
-    forwards_every_hook!(mut);
+    every_hook!(forwards mut);
 }
 
 impl Visitor for Any<'_, dyn Visitor<Break = ()> + '_> {
-    forwards_every_hook!();
+    every_hook!(forwards);
 }
 
 impl VisitorMut for Any<'_, dyn VisitorMut<Break = ()> + '_> {
-    forwards_every_hook!(mut);
+    every_hook!(forwards mut);
 }
 
 #[cfg(test)]
@@ -218,33 +219,12 @@ mod tests {
         };
     }
 
-    macro_rules! logs_every_hook {
-        ($($mutable:ident)?) => {
-            logs! {
-                pre_visit_query: &$($mutable)? Query,
-                post_visit_query: &$($mutable)? Query,
-                pre_visit_select: &$($mutable)? Select,
-                post_visit_select: &$($mutable)? Select,
-                pre_visit_relation: &$($mutable)? ObjectName,
-                post_visit_relation: &$($mutable)? ObjectName,
-                pre_visit_table_factor: &$($mutable)? TableFactor,
-                post_visit_table_factor: &$($mutable)? TableFactor,
-                pre_visit_expr: &$($mutable)? Expr,
-                post_visit_expr: &$($mutable)? Expr,
-                pre_visit_statement: &$($mutable)? Statement,
-                post_visit_statement: &$($mutable)? Statement,
-                pre_visit_value: &$($mutable)? ValueWithSpan,
-                post_visit_value: &$($mutable)? ValueWithSpan,
-            }
-        };
-    }
-
     impl Visitor for Log {
-        logs_every_hook!();
+        every_hook!(logs);
     }
 
     impl VisitorMut for Log {
-        logs_every_hook!(mut);
+        every_hook!(logs mut);
     }
 
     #[test]

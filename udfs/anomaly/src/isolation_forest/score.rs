@@ -15,7 +15,7 @@ const BLOCK_VALUES: usize = 16_384;
 impl IsolationForest {
     /// The anomaly score of every row, in (0, 1): near 1 for outliers, below 0.5 for ordinary rows; NaN for a row with a
     /// NaN or infinite value. A row's score doesn't depend on the others'. Working memory is at most
-    /// 500 KiB, of which 70 are touched.
+    /// 500 KiB, of which 70 KiB are touched.
     ///
     /// # Errors
     ///
@@ -86,14 +86,11 @@ impl Tree {
         group: &[[f32; LANES]; WIDTH],
         sums: &mut [f64; LANES],
     ) {
-        // Counted from the left of each level, from 0.
-        let (mut at, walked) = if height >= TOP { (self.top(group), TOP) } else { ([0; LANES], 0) };
-        for level in walked..height {
+        // Counted from the left of each level, from 0. No tree is lower than TOP.
+        let mut at = self.top(group);
+        for level in TOP..height {
             let (cuts, at) = (&self.cuts, &mut at);
             match level {
-                0 => step::<1, WIDTH>(cuts, group, at),
-                1 => step::<2, WIDTH>(cuts, group, at),
-                2 => step::<4, WIDTH>(cuts, group, at),
                 3 => step::<8, WIDTH>(cuts, group, at),
                 4 => step::<16, WIDTH>(cuts, group, at),
                 5 => step::<32, WIDTH>(cuts, group, at),
