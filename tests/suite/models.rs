@@ -301,6 +301,23 @@ async fn a_run_trains_what_is_declared_and_again_when_it_decays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_trains_again_what_can_not_be_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, project) = project(dir.path(), "retrain_above: 1.5").await;
+    // Three weeks, of which no four can be held out.
+    let query = "SELECT * FROM forecast((SELECT sku, date, qty FROM sku_city_daily WHERE date > DATE '2026-03-10'), \
+                 data_col => 'qty', timestamp_col => 'date', id_cols => ARRAY['sku'], horizon => 28)";
+    std::fs::write(dir.path().join("sql/ml/demand.sql"), query).unwrap();
+    run(&engine, &project).await;
+    run(&engine, &project).await;
+    let session = engine.session(SessionOptions::default());
+    let said = "SELECT detail FROM etl.checks WHERE model = 'ml.demand' ORDER BY run_id DESC LIMIT 1";
+    let detail = rows(&session, said).await.remove(0);
+    assert!(detail.starts_with("version 2 trained: it could not be judged, "), "{detail}");
+    assert!(detail.contains("no series is long enough to hold its last 28 days out"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_header_of_a_model_says_what_is_wrong_with_it() {
     for (header, says) in [
         ("key: [sku]", "a learned model has no key"),

@@ -116,10 +116,12 @@ async fn learn(
         None => "there was none".to_owned(),
         Some((_, last)) if last.query != model.file.sql() => "its query was changed".to_owned(),
         Some((number, last)) => {
-            let judged = session.judge(&pass.sql, name).await.map_err(fault)?.unwrap_or_default();
-            let (now, then) = (error_in(&judged), error_in(&last.metrics));
-            match now.zip(then).filter(|(_, then)| *then > 0.0) {
-                Some((now, then)) => {
+            let judged = session.judge(&pass.sql, name).await.map(Option::unwrap_or_default);
+            let (now, then) = (judged.as_deref().ok().and_then(error_in), error_in(&last.metrics));
+            match (judged.as_deref(), now.zip(then).filter(|(_, then)| *then > 0.0)) {
+                // It may be of an earlier release. Where its query is at fault, training says so.
+                (Err(error), _) => format!("it could not be judged, {error}"),
+                (_, Some((now, then))) => {
                     let said = format!(
                         "{ERROR} {now:.3} on the newest days, {:.2} times that of training",
                         now / then
@@ -130,7 +132,7 @@ async fn learn(
                     }
                     format!("{said}, above its bound {bound}")
                 }
-                None => "it could not be compared with its training".to_owned(),
+                (_, None) => "it could not be compared with its training".to_owned(),
             }
         }
     };

@@ -61,9 +61,9 @@ pub use holiday::{Holiday, HolidayRegion};
 pub use metric::Metrics;
 pub use model::{Model, UnknownModel};
 pub use panel::{
-    BadHierarchy, BadPanelModel, Hierarchy, PANEL_HISTORY, PANEL_HORIZON, PanelForecast, PanelMethod,
-    PanelModel, PanelReport, PanelRequest, PanelScore, PreparedSeries, Reconciliation, Series as PanelSeries,
-    prepare, reconcile, train,
+    BadHierarchy, BadPanelModel, Hierarchy, PANEL_HISTORY, PANEL_HORIZON, PanelForecast, PanelLoss,
+    PanelMethod, PanelModel, PanelReport, PanelRequest, PanelScore, PreparedSeries, Reconciliation,
+    Series as PanelSeries, prepare, reconcile, train,
 };
 pub use seasonality::{Season, Seasonality, seasonality};
 pub use seasons::Seasons;

@@ -20,8 +20,6 @@ use crate::unforecastable::Unforecastable;
 
 /// What the bytes are made like.
 const VERSION: u8 = 2;
-/// The version without local models.
-const WITHOUT_LOCALS: u8 = 1;
 /// Id columns and covariates at most.
 const NAMES: usize = 1_000;
 
@@ -105,7 +103,7 @@ impl StoredForecast {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, BadPanelModel> {
         let found = bytes.first().copied();
-        if ![Some(VERSION), Some(WITHOUT_LOCALS)].contains(&found) {
+        if found != Some(VERSION) {
             return Err(BadPanelModel::Version { found });
         }
         let mut from = Reader::new(&bytes[1..]);
@@ -116,10 +114,7 @@ impl StoredForecast {
         if ids.len() > NAMES || known.len() > NAMES || !columns.iter().all(sound) {
             return Err(BadPanelModel::Value("names"));
         }
-        let locals = match found {
-            Some(WITHOUT_LOCALS) => Vec::new(),
-            _ => from.list(64, |from| Ok((from.list(4, Reader::text)?, LocalModel::read(from)?)))?,
-        };
+        let locals = from.list(64, |from| Ok((from.list(4, Reader::text)?, LocalModel::read(from)?)))?;
         let model = PanelModel::from_bytes(from.rest())?;
         Ok(Self { ids, known, codes: Codes { columns }, locals: locals.into_iter().collect(), model })
     }
@@ -303,7 +298,7 @@ mod tests {
     use crate::panel::{PanelRequest, PreparedSeries, prepare, train};
 
     #[test]
-    fn states_come_back_those_of_before_too() {
+    fn states_come_back_and_those_of_other_versions_are_refused() {
         let request = PanelRequest { horizon: 7, holidays: Vec::new(), series: 3, seed: 1 };
         let values = weekly();
         let prepared: Vec<PreparedSeries> = (0..3)
@@ -325,13 +320,7 @@ mod tests {
         let kept = StoredForecast { ids, known: Vec::new(), codes, locals, model };
         assert_eq!(StoredForecast::from_bytes(&kept.to_bytes()).as_ref(), Ok(&kept));
 
-        let before = StoredForecast { locals: BTreeMap::new(), ..kept };
-        let mut bytes = before.to_bytes();
-        // The number of local models, after one id column's name, no covariates and no codes.
-        let count = 1 + (4 + 4 + "sku".len()) + 4 + 4;
-        assert_eq!(bytes.drain(count..count + 4).collect::<Vec<u8>>(), [0; 4]);
-        bytes[0] = WITHOUT_LOCALS;
-        assert_eq!(StoredForecast::from_bytes(&bytes), Ok(before));
+        let mut bytes = kept.to_bytes();
         bytes[0] = VERSION + 1;
         assert_eq!(
             StoredForecast::from_bytes(&bytes),

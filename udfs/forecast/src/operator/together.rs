@@ -132,7 +132,11 @@ pub(super) fn say(report: &PanelReport, horizon: usize) -> String {
         format!("{} RMSSE {:.3} interval score {:.3}", score.method.name(), score.rmsse, score.interval_score)
     });
     let scores = scores.collect::<Vec<_>>().join(", ");
-    format!("chosen on the last {horizon} days of {} series: {scores}", report.judged)
+    let trees = match report.trees {
+        0 => String::new(),
+        trees => format!("; {trees} trees, of {}", report.loss.name()),
+    };
+    format!("chosen on the last {horizon} days of {} series: {scores}{trees}", report.judged)
 }
 
 /// Id columns as numbers that mean the same in every series: those whose values several series share.

@@ -3,12 +3,15 @@
 //! Friedman (2001), "Greedy function approximation: a gradient boosting machine", *Annals of Statistics* 29; rows of a
 //! tree drawn as in Friedman (2002), "Stochastic gradient boosting".
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use smartsneaks_table_function::{Run, for_each};
 
 use super::bins::Bins;
 use super::draw;
+use super::loss::{self, PanelLoss};
 use super::tree::{self, Limits, Pieces, Rows, Tree, none};
-use super::tweedie;
 
 /// Rows of a job.
 const PIECE: usize = 4_096;
@@ -25,16 +28,22 @@ const LIMITS: Limits = Limits { leaves: 16, weight: 40.0, ridge: 10.0 };
 
 /// Trees between two looks at the held-out rows, and looks without gain after which it ends.
 const LOOK: usize = 10;
+/// The first trees, which the held-out rows are not asked for: one block of days is too short to tell none from these.
+const FEWEST: usize = 50;
+/// Trees after which losses are compared.
+const RACE: usize = 60;
 const PATIENCE: usize = 4;
 
-/// Rows of `width` features, what was seen, where the score starts, and how much each row counts.
+/// Rows of `width` features, what was seen, where the score starts, and what each row counts by: the steadiness of its
+/// series, and what that sells a day.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     pub(crate) width: usize,
     pub(crate) features: Vec<f32>,
     pub(crate) values: Vec<f32>,
     pub(crate) starts: Vec<f32>,
-    pub(crate) weights: Vec<f32>,
+    pub(crate) steadiness: Vec<f32>,
+    pub(crate) sizes: Vec<f32>,
 }
 
 impl Table {
@@ -45,7 +54,8 @@ impl Table {
             features: Vec::with_capacity(rows * width),
             values: Vec::with_capacity(rows),
             starts: Vec::with_capacity(rows),
-            weights: Vec::with_capacity(rows),
+            steadiness: Vec::with_capacity(rows),
+            sizes: Vec::with_capacity(rows),
         }
     }
 
@@ -60,7 +70,33 @@ impl Table {
         self.features.extend(other.features);
         self.values.extend(other.values);
         self.starts.extend(other.starts);
-        self.weights.extend(other.weights);
+        self.steadiness.extend(other.steadiness);
+        self.sizes.extend(other.sizes);
+    }
+
+    /// How much each row counts in a loss.
+    fn weights(&self, loss: PanelLoss) -> Vec<f32> {
+        let weight = |(steadiness, size): (&f32, &f32)| steadiness * loss.weight(*size);
+        self.steadiness.iter().zip(&self.sizes).map(weight).collect()
+    }
+}
+
+/// A table whose features are bins, and nothing else: for as many to learn from as want to.
+#[derive(Debug)]
+pub(crate) struct Binned {
+    bins: Bins,
+    assigned: Vec<u8>,
+    /// Without features.
+    table: Table,
+}
+
+impl Binned {
+    /// Bins the features of a table.
+    pub(crate) fn new(mut table: Table, run: Run<'_>) -> Binned {
+        let bins = Bins::new(&table.features, table.width, run);
+        let assigned = bins.assign(&table.features, run);
+        table.features = Vec::new();
+        Binned { bins, assigned, table }
     }
 }
 
@@ -80,10 +116,8 @@ impl Boost {
 /// Boosting under way: trees are added as they are asked for. Time is about trees × rows × width × 3 ns, memory 5 bytes
 /// a feature and row beside the table, and little else.
 pub(crate) struct Learner {
-    width: usize,
-    bins: Bins,
-    assigned: Vec<u8>,
-    values: Vec<f32>,
+    rows: Arc<Binned>,
+    loss: PanelLoss,
     weights: Vec<f32>,
     scores: Vec<f64>,
     derivatives: Vec<[f32; 2]>,
@@ -98,21 +132,18 @@ pub(crate) struct Learner {
 
 impl Learner {
     /// No tree yet.
-    pub(crate) fn new(table: Table, seed: u64, run: Run<'_>) -> Learner {
-        let Table { width, features, values, starts, weights } = table;
-        let bins = Bins::new(&features, width, run);
+    pub(crate) fn new(rows: Arc<Binned>, loss: PanelLoss, seed: u64) -> Learner {
+        let Table { values, starts, .. } = &rows.table;
         Learner {
-            assigned: bins.assign(&features, run),
-            scores: starts.into_iter().map(f64::from).collect(),
+            loss,
+            weights: rows.table.weights(loss),
+            scores: starts.iter().map(|start| f64::from(*start)).collect(),
             derivatives: vec![[0.0; 2]; values.len()],
             last: Vec::new(),
             unseen: vec![Vec::new(); values.len().div_ceil(PIECE)],
             boost: Boost::default(),
             gained: Vec::new(),
-            width,
-            bins,
-            values,
-            weights,
+            rows,
             seed,
         }
     }
@@ -125,8 +156,9 @@ impl Learner {
     }
 
     fn grow(&mut self, ahead: usize, run: Run<'_>) {
-        let Learner { width, bins, assigned, values, weights, scores, derivatives, seed, .. } = self;
-        let (width, seed, number) = (*width, *seed, self.boost.trees.len());
+        let Learner { rows, loss, weights, scores, derivatives, seed, .. } = self;
+        let Binned { bins, assigned, table: Table { width, values, .. } } = &**rows;
+        let (width, loss, seed, number) = (*width, *loss, *seed, self.boost.trees.len());
         let features = features(width, seed, number);
         // Some pieces together, so that their sums are few.
         let together = values.len().div_ceil(PIECE).div_ceil(GROUPS).max(1);
@@ -161,7 +193,7 @@ impl Learner {
                     let row = first + at;
                     let part = draw::hash(seed, number as u64, row as u64) as f64 / u64::MAX as f64;
                     if part < ROW_SHARE {
-                        let (gradient, weight) = tweedie::derivatives(f64::from(values[row]), *score);
+                        let (gradient, weight) = loss.derivatives(f64::from(values[row]), *score);
                         let counts = f64::from(weights[row]);
                         *derivatives = [(gradient * counts) as f32, (weight * counts) as f32];
                         taken.push(at as u32);
@@ -191,7 +223,7 @@ impl Learner {
     }
 }
 
-/// Boosting that a table of other rows tells when to stop.
+/// Boosting that other rows, of days after its own, tell when to stop: by the errors that forecasts are judged by.
 pub(crate) struct Trial<'a> {
     learner: Learner,
     held: Held<'a>,
@@ -199,8 +231,25 @@ pub(crate) struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// No tree yet.
-    pub(crate) fn new(learner: Learner, held: &'a Table, run: Run<'_>) -> Trial<'a> {
-        Trial { learner, held: Held::new(held, run) }
+    pub(crate) fn new(learner: Learner, held: &'a Table, series: &'a [Measured]) -> Trial<'a> {
+        Trial { learner, held: Held::new(held, series) }
+    }
+
+    /// The loss that its trees make small.
+    pub(crate) fn loss(&self) -> PanelLoss {
+        self.learner.loss
+    }
+
+    /// RMSSE of all its trees on the held-out rows, mean over the series.
+    pub(crate) fn rmsse(&self) -> f64 {
+        self.held.rmsse
+    }
+
+    /// Adds as many trees as are needed to compare it.
+    pub(crate) fn race(&mut self, run: Run<'_>) {
+        while self.learner.boost.trees.len() < RACE {
+            self.round(1, run);
+        }
     }
 
     /// Adds some trees; whether it is done: there are [`TREES`], or it has been long enough without gain.
@@ -234,45 +283,56 @@ fn features(width: usize, seed: u64, tree: usize) -> Vec<u16> {
     order
 }
 
-/// The loss on rows that trees do not learn from.
+/// Rows of a series that trees do not learn from, and what its errors are measured by.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    pub(crate) rows: Range<usize>,
+    /// Mean squared difference from one value to the next.
+    pub(crate) scale: f64,
+}
+
+impl Measured {
+    /// Root mean squared scaled error of a mean for each row.
+    pub(crate) fn rmsse(&self, table: &Table, mean: impl Fn(usize) -> f64) -> f64 {
+        let error = |row: usize| f64::from(table.values[row]) - mean(row);
+        let squares: f64 = self.rows.clone().map(|row| error(row).powi(2)).sum();
+        (squares / self.rows.len() as f64 / self.scale).sqrt()
+    }
+}
+
+/// How well trees forecast rows that they do not learn from.
 struct Held<'a> {
     table: &'a Table,
+    series: &'a [Measured],
     scores: Vec<f64>,
     seen: usize,
-    best: usize,
+    /// RMSSE of all that was seen, and of the best.
+    rmsse: f64,
     least: f64,
+    best: usize,
 }
 
 impl<'a> Held<'a> {
-    fn new(table: &'a Table, run: Run<'_>) -> Held<'a> {
+    fn new(table: &'a Table, series: &'a [Measured]) -> Held<'a> {
         let scores = table.starts.iter().map(|start| f64::from(*start)).collect();
-        let mut held = Held { table, scores, seen: 0, best: 0, least: 0.0 };
-        held.least = held.add(&[], run);
-        held
+        Held { table, series, scores, seen: 0, rmsse: f64::INFINITY, least: f64::INFINITY, best: 0 }
     }
 
-    /// Adds what trees say to the scores; the loss after that. Summed piece by piece, whoever does a piece.
-    fn add(&mut self, trees: &[Tree], run: Run<'_>) -> f64 {
-        let table = self.table;
-        let mut pieces: Vec<_> = self.scores.chunks_mut(PIECE).map(|scores| (scores, 0.0)).collect();
-        for_each(run, &mut pieces, |piece, (scores, loss)| {
-            let first = piece * PIECE;
-            let rows = table.features[first * table.width..].chunks_exact(table.width);
-            let seen = table.values[first..].iter().zip(&table.weights[first..]);
-            for ((score, row), (value, weight)) in scores.iter_mut().zip(rows).zip(seen) {
+    /// Looks at the trees that are new. Summed in one order, whoever does a piece.
+    fn look(&mut self, boost: &Boost, run: Run<'_>) {
+        let (table, trees) = (self.table, &boost.trees[self.seen..]);
+        let mut pieces: Vec<_> = self.scores.chunks_mut(PIECE).collect();
+        for_each(run, &mut pieces, |piece, scores| {
+            let rows = table.features[piece * PIECE * table.width..].chunks_exact(table.width);
+            for (score, row) in scores.iter_mut().zip(rows) {
                 *score += trees.iter().map(|tree| f64::from(RATE * tree.score(row))).sum::<f64>();
-                *loss += f64::from(*weight) * tweedie::loss(f64::from(*value), *score);
             }
         });
-        pieces.iter().map(|(_, loss)| loss).sum()
-    }
-
-    /// Looks at the trees that are new.
-    fn look(&mut self, boost: &Boost, run: Run<'_>) {
-        let loss = self.add(&boost.trees[self.seen..], run);
+        let errors = self.series.iter().map(|one| one.rmsse(table, |row| loss::mean(self.scores[row])));
+        self.rmsse = errors.sum::<f64>() / self.series.len() as f64;
         self.seen = boost.trees.len();
-        if loss < self.least {
-            (self.least, self.best) = (loss, self.seen);
+        if self.seen <= FEWEST || self.rmsse < self.least {
+            (self.least, self.best) = (self.rmsse, self.seen);
         }
     }
 }
@@ -292,15 +352,28 @@ mod tests {
             table.features.extend(row);
             table.values.push(noise.poisson(mean) as f32);
             table.starts.push(2.0_f32.ln());
-            table.weights.push(1.0);
+            table.steadiness.push(1.0);
+            table.sizes.push(2.0);
         }
         table
     }
 
     #[test]
     fn effects_are_learned_and_noise_is_not() {
-        let (train, held) = (table(20_000, 5), table(5_000, 6));
-        let mut trial = Trial::new(Learner::new(train, 1, &in_order), &held, &in_order);
+        let (rows, held) = (binned(20_000), table(5_000, 6));
+        for loss in PanelLoss::ALL {
+            effects_are_learned(Learner::new(Arc::clone(&rows), loss, 1), &held);
+        }
+    }
+
+    fn binned(rows: usize) -> Arc<Binned> {
+        Arc::new(Binned::new(table(rows, 5), &in_order))
+    }
+
+    fn effects_are_learned(learner: Learner, held: &Table) {
+        let series: Vec<Measured> =
+            (0..50).map(|one| Measured { rows: 100 * one..100 * (one + 1), scale: 1.0 }).collect();
+        let mut trial = Trial::new(learner, held, &series);
         while !trial.round(1, &in_order) {}
         let gained = &trial.learner.gained;
         let gains = [0, 1, 2].map(|feature| gained.iter().map(|gains| gains[feature]).sum::<f64>());
@@ -316,7 +389,7 @@ mod tests {
     #[test]
     fn the_same_seed_learns_the_same() {
         let learn = |seed, ahead| {
-            let mut learner = Learner::new(table(2_000, 5), seed, &in_order);
+            let mut learner = Learner::new(binned(2_000), PanelLoss::Tweedie, seed);
             learner.grow_to(12, ahead, &in_order);
             (learner.boost, learner.gained)
         };
@@ -331,7 +404,8 @@ mod tests {
     fn every_row_gets_what_each_tree_says_of_it() {
         let (rows, all) = (2 * PIECE + 100, table(2 * PIECE + 100, 5));
         let (starts, seen) = (all.starts.clone(), all.features.clone());
-        let mut learner = Learner::new(all, 1, &in_order);
+        let binned = Arc::new(Binned::new(all, &in_order));
+        let mut learner = Learner::new(binned, PanelLoss::Squares, 1);
         learner.grow_to(6, 4, &in_order);
         // The last tree is not counted yet.
         learner.boost.trees.pop();

@@ -7,13 +7,15 @@ use super::boost::Boost;
 use super::features::Features;
 use super::holdout::{PanelMethod, PanelScore};
 use super::holiday::Holidays;
+use super::loss::PanelLoss;
 use super::pool::{Group, Pool};
 use super::series::PANEL_HORIZON;
+use super::totals::Totals;
 use super::train::{PanelModel, PanelReport};
 use super::tree::{Node, Tree};
 
 /// What the bytes are made like.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why bytes are no panel model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +36,8 @@ pub enum BadPanelModel {
 }
 
 impl PanelModel {
-    /// The model as bytes: some 15 bytes a node (4 to 200 kB of trees) and 8 a day and category.
+    /// The model as bytes: some 15 bytes a node (4 to 200 kB of trees), 8 a day and category, and 8
+    /// a day of the last half year or so and code that others share.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         write_count(&mut out, self.horizon);
@@ -114,6 +117,7 @@ fn write_report(out: &mut Vec<u8>, report: &PanelReport) {
     let method =
         |method: PanelMethod| PanelMethod::ALL.iter().position(|one| *one == method).unwrap_or(0) as u8;
     out.push(method(report.method));
+    out.push(PanelLoss::ALL.iter().position(|loss| *loss == report.loss).unwrap_or(0) as u8);
     write_count(out, report.scores.len());
     for score in &report.scores {
         out.push(method(score.method));
@@ -157,6 +161,17 @@ fn write_features(out: &mut Vec<u8>, features: &Features) {
         write_count(out, days.len());
         days.iter().for_each(|day| out.extend(day.to_le_bytes()));
     }
+    write_count(out, features.totals.len());
+    for totals in &features.totals {
+        write_count(out, totals.number);
+        out.extend(totals.first_day.to_le_bytes());
+        write_count(out, totals.codes.len());
+        for (code, sums) in totals.codes.iter().zip(&totals.sums) {
+            out.extend(code.to_le_bytes());
+            write_count(out, sums.len());
+            write_floats(out, sums);
+        }
+    }
 }
 
 fn read_method(from: &mut Reader<'_>) -> Result<PanelMethod, BadPanelModel> {
@@ -166,12 +181,14 @@ fn read_method(from: &mut Reader<'_>) -> Result<PanelMethod, BadPanelModel> {
 
 fn read_report(from: &mut Reader<'_>) -> Result<PanelReport, BadPanelModel> {
     let method = read_method(from)?;
+    let [loss] = from.take()?;
+    let loss = PanelLoss::ALL.get(usize::from(loss)).copied().ok_or(BadPanelModel::Value("loss"))?;
     let scores = from.list(17, |from| {
         Ok(PanelScore { method: read_method(from)?, rmsse: from.float()?, interval_score: from.float()? })
     })?;
     let judged = from.number()?;
     let importance = from.list(12, |from| Ok((from.text()?, from.float()?)))?;
-    Ok(PanelReport { method, scores, judged, trees: 0, importance })
+    Ok(PanelReport { method, loss, scores, judged, trees: 0, importance })
 }
 
 fn read_pool(from: &mut Reader<'_>) -> Result<Pool, BadPanelModel> {
@@ -203,10 +220,26 @@ fn read_features(from: &mut Reader<'_>) -> Result<Features, BadPanelModel> {
         let kind = u32::from_le_bytes(from.take()?);
         Ok((kind, from.list(8, |from| Ok(i64::from_le_bytes(from.take()?)))?))
     })?;
-    if covariates > 32 || ranks.len() > 32 || kinds.len() > 1_000 {
+    let totals = from.list(16, read_totals)?;
+    if covariates > 32 || ranks.len() > 32 || kinds.len() > 1_000 || totals.len() > 32 {
         return Err(BadPanelModel::Value("number of features"));
     }
-    Ok(Features { holidays: Holidays { kinds }, ranks, covariates })
+    if totals.iter().any(|totals| totals.number >= ranks.len()) {
+        return Err(BadPanelModel::Value("totals"));
+    }
+    Ok(Features { holidays: Holidays { kinds }, ranks, covariates, totals })
+}
+
+fn read_totals(from: &mut Reader<'_>) -> Result<Totals, BadPanelModel> {
+    let (number, first_day) = (from.number()?, i64::from_le_bytes(from.take()?));
+    let (codes, sums): (Vec<u32>, Vec<Vec<f64>>) = from
+        .list(8, |from| Ok((u32::from_le_bytes(from.take()?), from.list(8, Reader::float)?)))?
+        .into_iter()
+        .unzip();
+    if !codes.is_sorted_by(|a, b| a < b) || first_day.abs() >= 1 << 41 {
+        return Err(BadPanelModel::Value("totals"));
+    }
+    Ok(Totals { number, codes, first_day, sums })
 }
 
 fn read_tree(from: &mut Reader<'_>, width: usize) -> Result<Tree, BadPanelModel> {

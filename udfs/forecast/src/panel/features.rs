@@ -10,9 +10,10 @@ use super::holiday::Holidays;
 use super::pool::{Pool, ranks};
 use super::profile::{Profile, weekday};
 use super::series::{PanelRequest, PreparedSeries};
+use super::totals::{LOOKED_AT, Totals};
 
 /// The numbers that do not depend on the request.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 30] = [
     "level",
     "mean_7",
     "mean_28",
@@ -41,7 +42,11 @@ const NAMES: [&str; 28] = [
     "last_2",
     "age_target",
     "panel_7",
+    "missed",
+    "weekday_26",
 ];
+/// Numbers of a code that other series share.
+const OF_TOTAL: usize = 3;
 /// Numbers a covariate.
 const OF_COVARIATE: usize = 3;
 /// Ratios to the level end here.
@@ -54,11 +59,18 @@ pub(crate) struct Features {
     /// A number for each code, by place among a series' codes.
     pub(crate) ranks: Vec<BTreeMap<u32, f32>>,
     pub(crate) covariates: usize,
+    /// What the series of a code sell together, where that says something of each.
+    pub(crate) totals: Vec<Totals>,
 }
 
 impl Features {
-    /// For a panel without the last `held` days of each series.
-    pub(crate) fn new(series: &[PreparedSeries], held: usize, request: &PanelRequest) -> Features {
+    /// For a panel without the last `held` days of each series; `totals` may know them.
+    pub(crate) fn new(
+        series: &[PreparedSeries],
+        held: usize,
+        totals: Vec<Totals>,
+        request: &PanelRequest,
+    ) -> Features {
         let first = series.iter().map(|series| series.first_day).min().unwrap_or(0);
         let known = |series: &PreparedSeries| series.day(series.values.len().saturating_sub(held));
         let last = series.iter().map(known).max().unwrap_or(0);
@@ -68,18 +80,32 @@ impl Features {
             holidays: Holidays::new(&request.holidays, first, last, request.horizon as i64),
             ranks: (0..codes).map(|code| ranks(series, held, code)).collect(),
             covariates,
+            totals,
         }
+    }
+
+    /// Without what only rows of the past need.
+    pub(crate) fn latest(self, horizon: usize) -> Features {
+        let days = LOOKED_AT as usize + horizon;
+        Features { totals: self.totals.into_iter().map(|totals| totals.latest(days)).collect(), ..self }
     }
 
     /// Numbers in a row.
     pub(crate) fn width(&self) -> usize {
-        NAMES.len() + self.ranks.len() + OF_COVARIATE * self.covariates + self.holidays.width()
+        NAMES.len()
+            + self.ranks.len()
+            + OF_TOTAL * self.totals.len()
+            + OF_COVARIATE * self.covariates
+            + self.holidays.width()
     }
 
     /// What each number of a row is.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
         names.extend((0..self.ranks.len()).map(|code| format!("code_{code}")));
+        for totals in &self.totals {
+            names.extend([7, 28, 91].map(|days| format!("code_{}_{days}", totals.number)));
+        }
         for covariate in 0..self.covariates {
             names.extend(["", "_past_28", "_past_7"].map(|part| format!("covariate_{covariate}{part}")));
         }
@@ -116,23 +142,28 @@ impl Features {
         row.extend([profile.age(origin) as f32, (target - origin + 1) as f32]);
         let (_, of_month) = civil::month_of(day);
         row.extend([weekday(day) as f32, index as f32, of_month as f32, day_of_year(day)]);
-        for weeks in [4, 12] {
-            row.push(
-                same_weekday(seen, first, target, weeks)
-                    .map_or(f32::NAN, |mean| ratio(mean / index.max(0.05))),
-            );
-        }
+        let weeks = |weeks| {
+            same_weekday(seen, first, target, weeks).map_or(f32::NAN, |mean| ratio(mean / index.max(0.05)))
+        };
+        row.extend([weeks(4), weeks(12)]);
         year_ago(series, profile, pool, (origin, target), row);
         row.push(ratio(seen.last().copied().unwrap_or(f32::NAN).into()));
         row.push(ratio(seen.len().checked_sub(2).map_or(f32::NAN, |at| seen[at]).into()));
         row.push(profile.age(target) as f32);
         let today = series.day(origin);
         row.push((pool.daily(None, today - 7, today) / pool.daily(None, today - 28, today)) as f32);
+        // What would have been sold since the last sale.
+        let silent = since.unwrap_or(origin - first).min(origin - first);
+        row.push((profile.mean(origin - silent, 91) * silent as f64) as f32);
+        row.push(weeks(26));
 
         let rank = |(code, ranks): (usize, &BTreeMap<u32, f32>)| {
             series.codes.get(code).and_then(|code| ranks.get(code)).copied().unwrap_or(f32::NAN)
         };
         row.extend(self.ranks.iter().enumerate().map(rank));
+        for totals in &self.totals {
+            row.extend(others(series, profile, totals, origin));
+        }
         for number in 0..self.covariates {
             let covariate = series.covariate(number);
             row.push(covariate.get(target).copied().unwrap_or(f32::NAN));
@@ -149,6 +180,23 @@ impl PreparedSeries {
     pub(crate) fn covariate_count(&self) -> usize {
         self.covariates.len() / (self.values.len() + self.horizon).max(1)
     }
+}
+
+/// The last week by the last four, those by the last thirteen, and those by the last half year, of the other series that
+/// share a code.
+fn others(series: &PreparedSeries, profile: &Profile, totals: &Totals, origin: usize) -> [f32; OF_TOTAL] {
+    let (today, code) = (series.day(origin), series.codes[totals.number]);
+    let daily = |days: i64| {
+        let (all, own) = (
+            totals.sum(code, today - days, today),
+            profile.sum(origin.saturating_sub(days as usize), origin),
+        );
+        // Less than what rounding may leave of a difference is nothing.
+        let others = if all - own > 1e-9 * all { all - own } else { 0.0 };
+        others / days as f64
+    };
+    let [week, month, quarter, half] = [7, 28, 91, LOOKED_AT].map(daily);
+    [week / month, month / quarter, quarter / half].map(|ratio| ratio as f32)
 }
 
 /// The week around the target a year ago by the four weeks before the origin a year ago, of the series, its category
@@ -241,7 +289,7 @@ mod tests {
             Series { position: 0, values: &values, first_day: 19_723, codes: &[6], covariates: &[&price] };
         let panel = [prepare(&series, &request).unwrap()];
         let pool = Pool::new(&panel, 0);
-        let features = Features::new(&panel, 0, &request);
+        let features = Features::new(&panel, 0, Vec::new(), &request);
         let profile = Profile::fit(&panel[0], 410, &pool);
         let mut row = Vec::new();
         features.push(&panel[0], &profile, &pool, (410, 412), &mut row);

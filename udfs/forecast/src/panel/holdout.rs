@@ -1,17 +1,19 @@
 //! Local or global: which forecasts the last days of the series better, made without them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use smartsneaks_table_function::{Run, for_each};
 
 use super::band::{self, Outcome};
-use super::boost::{Boost, Learner, Table, Trial};
+use super::boost::{Binned, Boost, Learner, Measured, Table, Trial};
 use super::features::Features;
+use super::loss::{self, PanelLoss};
 use super::pool::Pool;
 use super::profile::Profile;
 use super::sample;
 use super::series::{PanelRequest, PreparedSeries};
-use super::tweedie;
 
 /// Who forecasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +59,12 @@ pub struct PanelScore {
     pub interval_score: f64,
 }
 
-/// Methods in the order in which they are tried. The mean of two comes first: it is seldom the worst (Bates & Granger
-/// 1969, "The combination of forecasts", *Operational Research Quarterly* 20).
-const TRIED: [PanelMethod; 3] = [PanelMethod::Average, PanelMethod::Global, PanelMethod::Local];
-/// What a later method has to gain on an earlier one.
-const MARGIN: f64 = 0.997;
+/// Methods in the order in which they are tried: trees begin with a local model and have measured as the best wherever
+/// little lies between them and the mean of both; that comes next, being seldom the worst (Bates & Granger 1969, "The
+/// combination of forecasts", *Operational Research Quarterly* 20).
+const TRIED: [PanelMethod; 3] = [PanelMethod::Global, PanelMethod::Average, PanelMethod::Local];
+/// What a later method has to gain on an earlier one: less is within what one block of days can tell.
+const MARGIN: f64 = 0.99;
 /// Days of a week.
 const WEEK: usize = 7;
 /// Series of a job.
@@ -93,6 +96,8 @@ pub(crate) struct HeldOut<'a> {
     /// The rows that are held out.
     pub(crate) table: Table,
     judged: Vec<Judged<'a>>,
+    /// The same, as far as errors are concerned.
+    measured: Vec<Measured>,
 }
 
 impl<'a> HeldOut<'a> {
@@ -115,21 +120,20 @@ impl<'a> HeldOut<'a> {
                 let cut = series.values.len().saturating_sub(held);
                 let Some(scale) = scale(series.known(cut)) else { continue };
                 let profile = Profile::fit(series, cut, &pool);
-                let weight = sample::weight(&profile, series, cut);
+                let counts = sample::Counts::new(&profile, series, cut);
                 let spread = profile.spread(&series.values, cut);
                 let first = table.values.len();
                 let mut naive = 0.0;
                 for target in (cut..series.values.len()).step_by(stride) {
-                    sample::push(table, &features, series, &profile, &pool, (cut, target), weight);
+                    sample::push(table, &features, series, &profile, &pool, (cut, target), counts);
                     let same =
                         cut.checked_sub(WEEK).map_or(0.0, |week| series.values[week + (target - cut) % WEEK]);
                     naive += f64::from(series.values[target] - same).powi(2);
                 }
                 judged.push(Judged {
-                    rows: (first, table.values.len()),
+                    measured: Measured { rows: first..table.values.len(), scale },
                     position: series.position,
                     whole: series.whole,
-                    scale,
                     naive,
                     spread,
                     held: series.held.as_deref(),
@@ -138,14 +142,17 @@ impl<'a> HeldOut<'a> {
         });
         let (mut tables, mut judged, mut first) = (Vec::new(), Vec::new(), 0);
         for (table, ones) in pieces {
-            let moved =
-                ones.into_iter().map(|one| Judged { rows: (first + one.rows.0, first + one.rows.1), ..one });
-            judged.extend(moved);
+            judged.extend(ones.into_iter().map(|mut one| {
+                let Range { start, end } = one.measured.rows;
+                one.measured.rows = first + start..first + end;
+                one
+            }));
             first += table.values.len();
             tables.push(table);
         }
         let table = Table::concat(features.width(), tables);
-        HeldOut { request, pool, features, table, judged }
+        let measured = judged.iter().map(|one: &Judged<'_>| one.measured.clone()).collect();
+        HeldOut { request, pool, features, table, judged, measured }
     }
 
     /// Whether there is nothing to judge by.
@@ -153,11 +160,14 @@ impl<'a> HeldOut<'a> {
         self.judged.is_empty()
     }
 
-    /// Learns from the days before, tree by tree, as long as that helps on the held-out ones.
-    pub(crate) fn trial(&self, series: &[PreparedSeries], run: Run<'_>) -> Trial<'_> {
+    /// Learners from the days before, one a loss, without trees.
+    pub(crate) fn trials(&self, series: &[PreparedSeries], run: Run<'_>) -> Vec<Trial<'_>> {
         let PanelRequest { horizon, seed, .. } = *self.request;
         let rows = sample::draw_rows(series, horizon, &self.features, &self.pool, horizon, seed, run);
-        Trial::new(Learner::new(rows, seed, run), &self.table, run)
+        let rows = Arc::new(Binned::new(rows, run));
+        let trial =
+            |loss| Trial::new(Learner::new(Arc::clone(&rows), loss, seed), &self.table, &self.measured);
+        PanelLoss::ALL.map(trial).into()
     }
 
     /// Compares the methods; without trees, only local models are looked at.
@@ -167,11 +177,11 @@ impl<'a> HeldOut<'a> {
         let mut means: Vec<(&Judged<'_>, Vec<(f64, f64)>)> =
             judged.iter().map(|one| (one, Vec::new())).collect();
         for_each(run, &mut means, |_, (one, means)| {
-            means.extend((one.rows.0..one.rows.1).map(|row| {
+            means.extend(one.measured.rows.clone().map(|row| {
                 let start = f64::from(table.starts[row]);
-                let local = one.held.map(|held| f64::from(held[(row - one.rows.0) * stride]));
+                let local = one.held.map(|held| f64::from(held[(row - one.measured.rows.start) * stride]));
                 let seen = &table.features[row * table.width..(row + 1) * table.width];
-                (local.unwrap_or_else(|| tweedie::mean(start)), tweedie::mean(start + boost.score(seen)))
+                (local.unwrap_or_else(|| loss::mean(start)), loss::mean(start + boost.score(seen)))
             }));
         });
 
@@ -201,7 +211,7 @@ impl<'a> HeldOut<'a> {
     /// Of outcomes in the order of the rows.
     fn skills(&self, outcomes: &[Outcome]) -> Skills {
         let skill = |one: &Judged<'_>| {
-            let rows = outcomes.get(one.rows.0..one.rows.1)?;
+            let rows = outcomes.get(one.measured.rows.clone())?;
             let squares: f64 = rows.iter().map(|row| (row.actual - row.mean).powi(2)).sum();
             (one.naive > 0.0).then(|| (one.position, 1.0 - (squares / one.naive).sqrt()))
         };
@@ -216,7 +226,7 @@ impl<'a> HeldOut<'a> {
             let mut squares = 0.0;
             for (place, (local, global)) in means.iter().enumerate() {
                 let mean = method.combine(*local, *global);
-                let actual = f64::from(self.table.values[one.rows.0 + place]);
+                let actual = f64::from(self.table.values[one.measured.rows.start + place]);
                 squares += (actual - mean).powi(2);
                 outcomes.push(Outcome {
                     series: one.position,
@@ -227,7 +237,7 @@ impl<'a> HeldOut<'a> {
                     whole: one.whole,
                 });
             }
-            sum += (squares / means.len() as f64 / one.scale).sqrt();
+            sum += (squares / means.len() as f64 / one.measured.scale).sqrt();
         }
         Tried {
             rmsse: sum / means.len() as f64,
@@ -246,10 +256,9 @@ struct Tried {
 
 /// A series whose end was held out, and its rows of the table.
 struct Judged<'a> {
-    rows: (usize, usize),
+    measured: Measured,
     position: usize,
     whole: bool,
-    scale: f64,
     /// Sum of the squared errors of last week's values.
     naive: f64,
     spread: f64,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::profile::weekday;
 use super::series::PreparedSeries;
+use super::totals::between;
 
 /// Days from the launch during which a series borrows its level.
 pub(crate) const YOUNG: usize = 28;
@@ -99,11 +100,7 @@ impl Pool {
     /// not known.
     pub(crate) fn daily(&self, category: Option<u32>, from: i64, to: i64) -> f64 {
         let sums = &category.map_or(&self.groups[0], |category| self.group(category)).sums;
-        let (from, to) = (from - self.first_day, to - self.first_day);
-        if from < 0 || to >= sums.len() as i64 || to <= from {
-            return f64::NAN;
-        }
-        (sums[to as usize] - sums[from as usize]) / (to - from) as f64
+        between(sums, self.first_day, from, to) / (to - from) as f64
     }
 }
 

@@ -11,7 +11,7 @@ use super::series::PreparedSeries;
 /// How fast levels may follow.
 const ALPHAS: [f32; 8] = [0.01, 0.02, 0.04, 0.07, 0.11, 0.17, 0.27, 0.42];
 /// Sales that count as much as those of similar series.
-const PRIOR: f64 = 400.0;
+const PRIOR: f64 = 1_000.0;
 /// Days from the launch that the first level is the mean of, and after which errors count.
 const START: usize = 14;
 /// Sales that count as much as the age curve of the category.

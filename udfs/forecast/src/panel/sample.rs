@@ -58,7 +58,7 @@ fn draw_piece<'a>(
             continue;
         }
         let profile = Profile::fit(series, cut, pool);
-        let weight = weight(&profile, series, cut);
+        let counts = Counts::new(&profile, series, cut);
         for number in 0..share.min(A_DAY * (cut - first)) {
             let draw = draw::hash(seed, series.position as u64, number as u64);
             let target = first + draw::below(draw, cut - first);
@@ -67,16 +67,26 @@ fn draw_piece<'a>(
             let Some(origin) = (target + 1).checked_sub(step).filter(|origin| *origin >= first) else {
                 continue;
             };
-            push(table, features, series, &profile, pool, (origin, target), weight);
+            push(table, features, series, &profile, pool, (origin, target), counts);
         }
     }
 }
 
-/// How much a row of the series counts: less where demand varies more than counts do.
-pub(crate) fn weight(profile: &Profile, series: &PreparedSeries, cut: usize) -> f32 {
-    let unsteady = profile.spread(&series.values, cut).powi(2).clamp(0.2, 20.0);
-    // With a variance in proportion to the root of the mean, this makes series of any level count alike.
-    (1.0 / (unsteady * profile.mean(cut, 364).max(0.01).sqrt())) as f32
+/// What rows of a series count by, beside the loss.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts {
+    /// Less where demand varies more than counts do.
+    steadiness: f32,
+    /// Mean sales of a day of the last year.
+    size: f32,
+}
+
+impl Counts {
+    /// Of the first `cut` values.
+    pub(crate) fn new(profile: &Profile, series: &PreparedSeries, cut: usize) -> Counts {
+        let unsteady = profile.spread(&series.values, cut).powi(2).clamp(0.2, 20.0);
+        Counts { steadiness: (1.0 / unsteady) as f32, size: profile.mean(cut, 364) as f32 }
+    }
 }
 
 /// Adds the row of a position as seen from an origin.
@@ -87,10 +97,11 @@ pub(crate) fn push(
     profile: &Profile,
     pool: &Pool,
     (origin, target): (usize, usize),
-    weight: f32,
+    counts: Counts,
 ) {
     features.push(series, profile, pool, (origin, target), &mut table.features);
     table.starts.push(profile.mean_at(origin, target, pool).ln() as f32);
     table.values.push(series.values.get(target).copied().unwrap_or(0.0));
-    table.weights.push(weight);
+    table.steadiness.push(counts.steadiness);
+    table.sizes.push(counts.size);
 }

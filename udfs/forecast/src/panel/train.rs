@@ -1,20 +1,23 @@
 //! From a panel to a model of it, and from that to forecasts.
 
+use std::sync::Arc;
+
 use smartsneaks_table_function::{Run, for_each};
 
 use crate::forecast::Point;
 use crate::unforecastable::Unforecastable;
 
 use super::band::{Band, Outcome};
-use super::boost::{Boost, Learner, Trial};
+use super::boost::{Binned, Boost, Learner, Trial};
 use super::features::Features;
 use super::holdout::{HeldOut, PanelMethod, PanelScore, Skills};
 use super::local::LocalModel;
+use super::loss::{self, PanelLoss};
 use super::pool::Pool;
 use super::profile::Profile;
 use super::sample;
 use super::series::{PanelRequest, PreparedSeries};
-use super::tweedie;
+use super::totals::Totals;
 
 /// Series from which on it is worth learning across them.
 const MANY: usize = 50;
@@ -41,6 +44,9 @@ pub struct PanelModel {
 pub struct PanelReport {
     /// The method that forecasts.
     pub method: PanelMethod,
+    /// What the trees of the global model make small: of both losses the one whose first trees forecast the held-out days
+    /// better.
+    pub loss: PanelLoss,
     /// Every method that was tried, on the last `horizon` days of each judged series; empty where histories were too
     /// short to tell.
     pub scores: Vec<PanelScore>,
@@ -66,7 +72,7 @@ pub struct PanelForecast {
 ///
 /// With fewer than 50 series and no covariates only local models are used. `side_by_side` is worth it where `run` has
 /// several threads: the final model then grows while it is tried out, in vain where local models win. Time is bounded by
-/// the rows that are drawn (200,000, twice) plus some 50 µs a series; memory by about 200 MB plus the series.
+/// the rows that are drawn (200,000, three times) plus some 50 µs a series; memory by about 200 MB plus the series.
 ///
 /// # Errors
 /// `InvalidRequest` where there is no series, or they differ in their number of codes, of covariates or in horizon.
@@ -91,21 +97,29 @@ pub fn train(
     let global = series.len() >= MANY || first.covariate_count() > 0;
 
     // From all days, and from those before the held-out ones, side by side.
-    let make = |held| (Pool::new(series, held), Features::new(series, held, request));
+    let totals = if global { Totals::of(series) } else { Vec::new() };
+    let make = |held| (Pool::new(series, held), Features::new(series, held, totals.clone(), request));
     let mut both = [(0, None), (request.horizon, None)];
     for_each(run, &mut both, |_, (held, made)| *made = Some(make(*held)));
     let [(pool, features), before] = both.map(|(held, made)| made.unwrap_or_else(|| make(held)));
     let held_out = HeldOut::new(series, request, before, run);
     let tried = global && !held_out.is_empty();
 
+    // Of the losses that trees may make small, the one whose first trees do better on the held-out days.
+    let mut trials = if tried { held_out.trials(series, run) } else { Vec::new() };
+    for_each(run, &mut trials, |_, trial| trial.race(run));
+    let better = |first, other| if Trial::rmsse(&other) < Trial::rmsse(&first) { other } else { first };
+    let mut trial = trials.into_iter().reduce(better);
+    let loss = trial.as_ref().map_or(PanelLoss::Tweedie, Trial::loss);
+
     // What is learned without the held-out days says how many trees there should be. What is learned from all days can
     // grow side by side with it, as far as it is sure to be wanted: the bits and the work stay the same.
-    let (mut trial, mut whole): (Option<Trial<'_>>, Option<Learner>) = (None, None);
+    let mut whole: Option<Learner> = None;
     let all = || {
         let rows = sample::draw_rows(series, 0, &features, &pool, request.horizon, request.seed, run);
-        Learner::new(rows, request.seed, run)
+        Learner::new(Arc::new(Binned::new(rows, run)), loss, request.seed)
     };
-    let (mut done, mut best) = (!tried, 0);
+    let (mut done, mut best) = (!tried, trial.as_ref().map_or(0, Trial::best));
     while !done {
         // A statement that was stopped runs nothing more.
         done = true;
@@ -116,7 +130,7 @@ pub fn train(
         let sides = if side_by_side { &mut sides[..] } else { &mut sides[..1] };
         for_each(run, sides, |_, side| match side {
             Side::Trial(trial, done) => {
-                **done = trial.get_or_insert_with(|| held_out.trial(series, run)).round(ahead, run);
+                **done = trial.as_mut().is_none_or(|trial| trial.round(ahead, run));
             }
             Side::Whole(whole) => whole.get_or_insert_with(all).grow_to(best, 1, run),
         });
@@ -142,12 +156,14 @@ pub fn train(
     importance.sort_by(|a, b| b.1.total_cmp(&a.1));
     let report = PanelReport {
         method,
+        loss,
         scores: judged.scores,
         judged: judged.series,
         trees: boost.trees.len(),
         importance,
     };
     let band = Band::new(&judged.outcomes, request.horizon, run);
+    let features = features.latest(request.horizon);
     let model = PanelModel { horizon: request.horizon, report, pool, features, boost, band };
     // Where the method is chosen without trying, none was held to it.
     Ok((model, if method == judged.method { judged.skills } else { Skills::new() }))
@@ -230,7 +246,7 @@ impl PanelModel {
                 if method != PanelMethod::Local {
                     row.clear();
                     self.features.push(series, &profile, &self.pool, (origin, target), &mut row);
-                    global = tweedie::mean(start.ln() + self.boost.score(&row));
+                    global = loss::mean(start.ln() + self.boost.score(&row));
                 }
                 let local = local.as_ref().map_or(start, |local| f64::from(local[step]));
                 let mean = method.combine(local, global);
@@ -281,7 +297,7 @@ mod tests {
         let (model, skills) = train(&series, &request, false, &in_order).unwrap();
         assert_ne!(model.report().method, PanelMethod::Local);
         let scores = &model.report().scores;
-        assert!(scores[1].rmsse < 0.95 * scores[2].rmsse, "{scores:?}");
+        assert!(scores[0].rmsse < 0.95 * scores[2].rmsse, "{scores:?}");
         let better = skills.values().filter(|skill| **skill > 0.0).count();
         assert!(skills.len() >= 50 && better * 10 > skills.len() * 8, "{better} of {}", skills.len());
         assert!(!skills.contains_key(&59), "a new series has no past to be held to");
