@@ -18,7 +18,7 @@ const PIECE: usize = 4_096;
 /// Jobs of a table, about.
 const GROUPS: usize = 12;
 /// Trees at most.
-pub(crate) const TREES: usize = 240;
+pub(crate) const TREES: usize = 120;
 /// The part of a tree's answer that is taken.
 const RATE: f32 = 0.05;
 /// Rows and features that a tree sees.
@@ -28,11 +28,11 @@ const LIMITS: Limits = Limits { leaves: 16, weight: 40.0, ridge: 10.0 };
 
 /// Trees between two looks at the held-out rows, and looks without gain after which it ends.
 const LOOK: usize = 10;
+const PATIENCE: usize = 4;
 /// The first trees, which the held-out rows are not asked for: one block of days is too short to tell none from these.
 const FEWEST: usize = 50;
 /// Trees after which losses are compared.
 const RACE: usize = 60;
-const PATIENCE: usize = 4;
 
 /// Rows of `width` features, what was seen, where the score starts, and what each row counts by: the steadiness of its
 /// series, and what that sells a day.

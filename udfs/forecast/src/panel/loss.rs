@@ -6,7 +6,7 @@
 
 /// What trees make small. Squared errors are what forecasts are judged by, and measured best where little of what sells
 /// can be told (M5: RMSSE 0.6% less than Tweedie's in the mean of seven blocks); where promotions and holidays multiply
-/// sales, Tweedie's deviance learns them faster (generated sales: 3% less in the mean of four blocks, 7% over Deepavali).
+/// sales, Tweedie's deviance learns them faster (generated sales: 3% less in the mean of four blocks, 6% over Deepavali).
 /// Powers between the two were between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PanelLoss {
