@@ -38,10 +38,11 @@ impl Totals {
             let mut codes: Vec<u32> = series.iter().map(|series| series.codes[number]).collect();
             codes.sort_unstable();
             codes.dedup();
-            cells += codes.len() * days;
-            if codes.len() * SHARED > series.len() || cells > CELLS {
+            let wanted = codes.len() * days;
+            if codes.len() * SHARED > series.len() || cells + wanted > CELLS {
                 continue;
             }
+            cells += wanted;
             let mut sums = vec![vec![0.0; days + 1]; codes.len()];
             for series in series {
                 let sums = &mut sums[codes.partition_point(|code| *code < series.codes[number])];
