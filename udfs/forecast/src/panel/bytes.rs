@@ -1,6 +1,7 @@
 //! A trained panel model as bytes and back: a version byte, then numbers in little-endian order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::band::Band;
 use super::boost::Boost;
@@ -162,7 +163,7 @@ fn write_features(out: &mut Vec<u8>, features: &Features) {
         days.iter().for_each(|day| out.extend(day.to_le_bytes()));
     }
     write_count(out, features.totals.len());
-    for totals in &features.totals {
+    for totals in features.totals.iter() {
         write_count(out, totals.number);
         out.extend(totals.first_day.to_le_bytes());
         write_count(out, totals.codes.len());
@@ -227,7 +228,7 @@ fn read_features(from: &mut Reader<'_>) -> Result<Features, BadPanelModel> {
     if totals.iter().any(|totals| totals.number >= ranks.len()) {
         return Err(BadPanelModel::Value("totals"));
     }
-    Ok(Features { holidays: Holidays { kinds }, ranks, covariates, totals })
+    Ok(Features { holidays: Holidays { kinds }, ranks, covariates, totals: Arc::new(totals) })
 }
 
 fn read_totals(from: &mut Reader<'_>) -> Result<Totals, BadPanelModel> {

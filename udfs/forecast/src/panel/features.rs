@@ -3,6 +3,7 @@
 //! Everything that has a size is divided by the level of the profile, so that a rule learned on one series fits another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::civil;
 
@@ -60,7 +61,7 @@ pub(crate) struct Features {
     pub(crate) ranks: Vec<BTreeMap<u32, f32>>,
     pub(crate) covariates: usize,
     /// What the series of a code sell together, where that says something of each.
-    pub(crate) totals: Vec<Totals>,
+    pub(crate) totals: Arc<Vec<Totals>>,
 }
 
 impl Features {
@@ -68,7 +69,7 @@ impl Features {
     pub(crate) fn new(
         series: &[PreparedSeries],
         held: usize,
-        totals: Vec<Totals>,
+        totals: Arc<Vec<Totals>>,
         request: &PanelRequest,
     ) -> Features {
         let first = series.iter().map(|series| series.first_day).min().unwrap_or(0);
@@ -87,7 +88,9 @@ impl Features {
     /// Without what only rows of the past need.
     pub(crate) fn latest(self, horizon: usize) -> Features {
         let days = LOOKED_AT as usize + horizon;
-        Features { totals: self.totals.into_iter().map(|totals| totals.latest(days)).collect(), ..self }
+        let totals =
+            Arc::unwrap_or_clone(self.totals).into_iter().map(|totals| totals.latest(days)).collect();
+        Features { totals: Arc::new(totals), ..self }
     }
 
     /// Numbers in a row.
@@ -103,7 +106,7 @@ impl Features {
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
         names.extend((0..self.ranks.len()).map(|code| format!("code_{code}")));
-        for totals in &self.totals {
+        for totals in self.totals.iter() {
             names.extend([7, 28, 91].map(|days| format!("code_{}_{days}", totals.number)));
         }
         for covariate in 0..self.covariates {
@@ -161,7 +164,7 @@ impl Features {
             series.codes.get(code).and_then(|code| ranks.get(code)).copied().unwrap_or(f32::NAN)
         };
         row.extend(self.ranks.iter().enumerate().map(rank));
-        for totals in &self.totals {
+        for totals in self.totals.iter() {
             row.extend(others(series, profile, totals, origin));
         }
         for number in 0..self.covariates {
@@ -289,7 +292,7 @@ mod tests {
             Series { position: 0, values: &values, first_day: 19_723, codes: &[6], covariates: &[&price] };
         let panel = [prepare(&series, &request).unwrap()];
         let pool = Pool::new(&panel, 0);
-        let features = Features::new(&panel, 0, Vec::new(), &request);
+        let features = Features::new(&panel, 0, Arc::default(), &request);
         let profile = Profile::fit(&panel[0], 410, &pool);
         let mut row = Vec::new();
         features.push(&panel[0], &profile, &pool, (410, 412), &mut row);
