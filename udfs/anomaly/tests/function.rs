@@ -361,7 +361,7 @@ async fn explain_shows_what_changes_the_result() {
         ),
         (
             "detect_anomalies(TABLE orders, feature_cols => ARRAY['qty'])",
-            "method=isolation_forest, trees=100, sample_size=256, seed=42, features=[qty]",
+            "method=isolation_forest, sample_size=256, seed=42, features=[qty]",
         ),
     ] {
         let batch = rows(&format!("EXPLAIN SELECT * FROM {call}")).await;

@@ -1,4 +1,4 @@
-//! The physical operator: all rows in, sorted; then the function's work on threads of its own; then its rows out.
+//! The physical operator: all rows in; then they are sorted and worked on by threads of its own; then its rows out.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,12 +12,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr::{
-    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
-    PhysicalSortExpr,
-};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::projection::{ProjectionExec, make_with_child};
@@ -33,7 +29,7 @@ use crate::workers::Workers;
 
 /// Runs a [`RelationOperator`] over all rows of its input.
 ///
-/// Rows are held in memory under the query's limit, twice while they are put together.
+/// Rows are held in memory under the query's limit, twice while they are put together or sorted.
 #[derive(Debug)]
 pub struct RelationExec {
     function: &'static str,
@@ -92,16 +88,6 @@ impl ExecutionPlan for RelationExec {
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         InputDistributionRequirements::new(vec![Distribution::SinglePartition; self.children().len()])
-    }
-
-    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let schema = self.input.schema();
-        let columns = order::asked(&schema).into_iter().map(|index| {
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(schema.field(index).name(), index));
-            PhysicalSortExpr::new(column, order::OPTIONS)
-        });
-        let sorted = LexOrdering::new(columns).map(OrderingRequirements::from);
-        std::iter::once(sorted).chain(self.other.iter().map(|_| None)).collect()
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -176,7 +162,7 @@ impl ExecutionPlan for RelationExec {
                 let _timer = compute.timer();
                 let rows = concat_batches(&schema, &batches)?;
                 drop(batches);
-                let rows = order::complete(rows, &workers)?;
+                let rows = order::sorted(rows, &workers)?;
                 let Some((schema, batches)) = other else {
                     return workers.enter(|| operator.process(&rows, &workers));
                 };
@@ -218,7 +204,8 @@ async fn read(
 ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let (schema, mut batches) = (input.schema(), Vec::new());
     while let Some(batch) = input.next().await.transpose()? {
-        *held += batch.get_array_memory_size();
+        // A place in the order takes 8 bytes, and is there twice, too.
+        *held += batch.get_array_memory_size() + 8 * batch.num_rows();
         memory.try_resize(2 * *held)?;
         batches.push(batch);
     }

@@ -1,72 +1,54 @@
 //! The order in which a function gets its rows: by all columns from the first on.
 //!
-//! The planner's time grows with the square of the columns that an input has to be sorted by (a relation of 168 columns
-//! took longer to plan than to work on), so it is asked for the first few only. Rows that are alike in those are seldom
-//! many; they are put in order here.
+//! Rows are sorted here and not by the planner, whose time grows with the square of the columns to sort by (a relation of
+//! 168 columns took longer to plan than to work on), and which would sort what comes in order: a table that is kept in
+//! order is only looked through.
 
 use std::cmp::Ordering;
 
 use arrow::array::{DynComparator, RecordBatch, UInt64Array, make_comparator};
-use arrow::compute::{SortOptions, partition, take_record_batch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::compute::{SortOptions, take_record_batch};
+use arrow::datatypes::DataType;
 use datafusion::error::Result;
 
 use crate::workers::Workers;
 
-/// Columns that the input comes sorted by.
-const ASKED: usize = 8;
-/// Rows that are sorted between two looks at whether the statement was stopped.
-const CHUNK: usize = if cfg!(test) { 64 } else { 1 << 17 };
+/// Rows that are sorted in one job.
+const CHUNK: usize = if cfg!(test) { 64 } else { 1 << 16 };
 
 /// Of every column.
-pub(super) const OPTIONS: SortOptions = SortOptions { descending: false, nulls_first: false };
+const OPTIONS: SortOptions = SortOptions { descending: false, nulls_first: false };
 
-/// Positions of the columns that the input has to be sorted by.
-pub(super) fn asked(schema: &Schema) -> Vec<usize> {
-    sortable(schema).take(ASKED).collect()
-}
-
-/// The rows sorted by all columns, given sorted by those of [`asked`].
-pub(super) fn complete(rows: RecordBatch, workers: &Workers) -> Result<RecordBatch> {
-    let schema = rows.schema();
-    let asked = asked(&schema);
-    let others: Vec<usize> = sortable(&schema).skip(ASKED).collect();
-    if others.is_empty() || rows.num_rows() < 2 {
-        return Ok(rows);
-    }
-    let columns: Vec<_> = asked.iter().map(|column| rows.column(*column).clone()).collect();
-    let alike: Vec<_> = partition(&columns)?.ranges().into_iter().filter(|range| range.len() > 1).collect();
-    if alike.is_empty() {
-        return Ok(rows);
-    }
-    let others = others.iter().map(|column| rows.column(*column));
+/// The rows sorted by all columns that can be sorted by.
+pub(super) fn sorted(rows: RecordBatch, workers: &Workers) -> Result<RecordBatch> {
+    let columns = rows.columns().iter().filter(|column| orders(column.data_type()));
     let compare: Vec<DynComparator> =
-        others.map(|column| make_comparator(column, column, OPTIONS)).collect::<Result<_, _>>()?;
-    let mut order: Vec<u64> = (0..rows.num_rows() as u64).collect();
-    let by_others = |a: &u64, b: &u64| {
-        let mut each = compare.iter().map(|compare| compare(*a as usize, *b as usize));
+        columns.map(|column| make_comparator(column, column, OPTIONS)).collect::<Result<_, _>>()?;
+    let by_all = |a: usize, b: usize| {
+        let mut each = compare.iter().map(|compare| compare(a, b));
         each.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     };
-    for range in alike {
-        let alike = &mut order[range];
-        for chunk in alike.chunks_mut(CHUNK) {
-            workers.check()?;
-            chunk.sort_by(by_others);
-        }
-        if alike.len() > CHUNK {
-            // What is sorted already is merged.
-            alike.sort_by(by_others);
-        }
-    }
-    if order.is_sorted() {
+    let count = rows.num_rows();
+    let chunks = count.div_ceil(CHUNK);
+    let chunk = |number: usize| number * CHUNK..((number + 1) * CHUNK).min(count);
+    let follows = |row: usize| row == 0 || by_all(row - 1, row).is_le();
+    if workers.map(chunks, |number| Ok(chunk(number).all(follows)))?.into_iter().all(|one| one) {
         return Ok(rows);
     }
-    Ok(take_record_batch(&rows, &UInt64Array::from(order))?)
-}
-
-fn sortable(schema: &Schema) -> impl Iterator<Item = usize> {
-    let orders = schema.fields().iter().map(|field| orders(field.data_type()));
-    orders.enumerate().filter(|(_, orders)| *orders).map(|(column, _)| column)
+    let sorted = workers.map(chunks, |number| {
+        let mut order: Vec<usize> = chunk(number).collect();
+        order.sort_by(|a, b| by_all(*a, *b));
+        Ok(order)
+    })?;
+    let mut order = sorted.concat();
+    drop(sorted);
+    if chunks > 1 {
+        workers.check()?;
+        // What is sorted already is merged.
+        order.sort_by(|a, b| by_all(*a, *b));
+    }
+    let order: UInt64Array = order.into_iter().map(|row| row as u64).collect();
+    Ok(take_record_batch(&rows, &order)?)
 }
 
 /// Whether rows can be sorted by a column of this type.
@@ -82,7 +64,7 @@ mod tests {
 
     use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
     use arrow::compute::{SortColumn, lexsort_to_indices};
-    use arrow::datatypes::{Field, Int64Type};
+    use arrow::datatypes::{Field, Int64Type, Schema};
 
     use super::*;
 
@@ -107,8 +89,9 @@ mod tests {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
     }
 
-    fn sorted(rows: &RecordBatch, columns: usize) -> RecordBatch {
-        let by: Vec<SortColumn> = rows.columns()[..columns]
+    fn by_arrow(rows: &RecordBatch) -> RecordBatch {
+        let by: Vec<SortColumn> = rows
+            .columns()
             .iter()
             .map(|values| SortColumn { values: Arc::clone(values), options: Some(OPTIONS) })
             .collect();
@@ -117,23 +100,40 @@ mod tests {
 
     #[test]
     fn rows_come_sorted_by_all_columns() {
-        // More rows are alike than are sorted at a time.
-        let rows = rows(12 * CHUNK as i64 + 5);
-        let given = sorted(&rows, ASKED);
-        let whole = sorted(&rows, rows.num_columns());
-        assert_ne!(given, whole, "there is something to do");
-        assert_eq!(complete(given, &Workers::new(1)).unwrap(), whole);
-        assert_eq!(asked(&rows.schema()), (0..8).collect::<Vec<_>>());
+        // In one job, and in many.
+        for count in [CHUNK as i64, 12 * CHUNK as i64 + 5] {
+            let rows = rows(count);
+            let whole = by_arrow(&rows);
+            assert_ne!(rows, whole, "there is something to do");
+            for threads in [1, 2] {
+                assert_eq!(sorted(rows.clone(), &Workers::new(threads)).unwrap(), whole);
+            }
+        }
     }
 
     #[test]
-    fn few_columns_and_few_rows_stay_as_they_are() {
-        let narrow = rows(50).project(&[0, 11]).unwrap();
-        assert_eq!(complete(narrow.clone(), &Workers::new(1)).unwrap(), narrow);
-        assert_eq!(complete(rows(1), &Workers::new(1)).unwrap().num_rows(), 1);
-        let ordered = sorted(&rows(50), 12);
-        let again = complete(ordered.clone(), &Workers::new(1)).unwrap();
+    fn what_is_in_order_is_not_copied() {
         let first = |rows: &RecordBatch| rows.column(0).as_primitive::<Int64Type>().values().as_ptr();
-        assert_eq!(first(&again), first(&ordered), "what is in order is not copied");
+        for count in [0, 1, 50, 3 * CHUNK as i64] {
+            let ordered = by_arrow(&rows(count));
+            let again = sorted(ordered.clone(), &Workers::new(1)).unwrap();
+            assert_eq!(again, ordered);
+            assert_eq!(first(&again), first(&ordered));
+        }
+    }
+
+    #[test]
+    fn a_row_out_of_order_between_two_jobs_is_seen() {
+        let values: ArrayRef =
+            Arc::new((0..2 * CHUNK as i64).map(|row| row % CHUNK as i64).collect::<Int64Array>());
+        let rows = RecordBatch::try_from_iter([("one", values)]).unwrap();
+        assert_eq!(sorted(rows.clone(), &Workers::new(1)).unwrap(), by_arrow(&rows));
+    }
+
+    #[test]
+    fn a_stopped_statement_sorts_no_further() {
+        let workers = Workers::new(1);
+        drop(workers.stop_on_drop());
+        assert!(sorted(rows(10 * CHUNK as i64), &workers).is_err());
     }
 }

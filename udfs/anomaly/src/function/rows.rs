@@ -1,11 +1,16 @@
 //! The table function `detect_anomalies` over rows of features.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, make_array,
+};
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::cast::as_float64_array;
+use datafusion::common::internal_err;
 use datafusion::error::{DataFusionError, Result};
 use smartsneaks_table_function::{
     Argument, ArgumentError, Binding, Kind, RelationCall, RelationFunction, RelationOperator, RelationWork,
@@ -40,6 +45,9 @@ const SIGNATURE: Signature = Signature {
 
 /// Columns that say why, which take a walk through the forest for each anomaly.
 const EXPLAINING: [&str; 2] = ["contributing_features", "explanation"];
+
+/// Why a row is an anomaly, where somebody asks.
+type Contributions = Option<Vec<Contribution>>;
 
 /// Rows that are scored in one job.
 const PIECE: usize = 8_192;
@@ -106,8 +114,8 @@ impl RelationFunction for DetectRows {
             names,
             cutoff: cutoff(&call.arguments)?,
             options: forest(&call.arguments),
+            read: (0..schema.fields().len()).collect(),
             schema,
-            explains: true,
         })))
     }
 }
@@ -119,8 +127,8 @@ struct RowsOperator {
     cutoff: Cutoff,
     options: ForestOptions,
     schema: Arc<Schema>,
-    /// Whether the columns of [`EXPLAINING`] are read.
-    explains: bool,
+    /// Columns of the result that are read.
+    read: BTreeSet<usize>,
 }
 
 fn fault(error: Error) -> DataFusionError {
@@ -129,19 +137,19 @@ fn fault(error: Error) -> DataFusionError {
 
 impl RelationOperator for RowsOperator {
     fn describe(&self) -> String {
-        let ForestOptions { trees, sample_size, seed } = self.options;
+        let ForestOptions { sample_size, seed, .. } = self.options;
         let features = self.names.join(", ");
-        let unexplained = if self.explains { "" } else { ", unexplained" };
+        let unexplained = if self.explains() { "" } else { ", unexplained" };
         format!(
-            "method=isolation_forest, trees={trees}, sample_size={sample_size}, seed={seed}, \
+            "method=isolation_forest, sample_size={sample_size}, seed={seed}, \
              features=[{features}]{unexplained}"
         )
     }
 
     fn narrowed(&self, read: &[usize]) -> Option<Arc<dyn RelationOperator>> {
-        let explaining = |at: &usize| EXPLAINING.contains(&self.schema.field(*at).name().as_str());
-        let narrower = self.explains && !read.iter().any(explaining);
-        narrower.then(|| Arc::new(Self { explains: false, ..self.clone() }) as Arc<dyn RelationOperator>)
+        let read: BTreeSet<usize> = read.iter().copied().collect();
+        let narrower = read.len() < self.read.len();
+        narrower.then(|| Arc::new(Self { read, ..self.clone() }) as Arc<dyn RelationOperator>)
     }
 
     fn process(&self, rows: &RecordBatch, workers: &Workers) -> Result<RecordBatch> {
@@ -150,12 +158,17 @@ impl RelationOperator for RowsOperator {
         }
         let (count, width) = (rows.num_rows(), self.names.len());
         let carried = rows.num_columns() - width;
-        let mut values = vec![f64::NAN; count * width];
-        for (at, column) in rows.columns()[carried..].iter().enumerate() {
+        let features = rows.columns()[carried..].iter().map(|column| {
             let numbers = cast(column, &DataType::Float64)?;
-            for (row, number) in as_float64_array(&numbers)?.iter().enumerate() {
-                values[row * width + at] = number.unwrap_or(f64::NAN);
-            }
+            let numbers = as_float64_array(&numbers)?;
+            // A NULL makes the row one that is not scored, as NaN does.
+            let filled = numbers.iter().map(|number| number.unwrap_or(f64::NAN));
+            Ok(if numbers.null_count() == 0 { numbers.values().clone() } else { filled.collect() })
+        });
+        let features = features.collect::<Result<Vec<ScalarBuffer<f64>>>>()?;
+        let mut values = Vec::with_capacity(count * width);
+        for row in 0..count {
+            values.extend(features.iter().map(|column| column[row]));
         }
         let whole = Matrix::new(&values, width).map_err(fault)?;
         let forest = match IsolationForest::fit(whole, self.options) {
@@ -163,9 +176,7 @@ impl RelationOperator for RowsOperator {
             // Fewer rows than it takes are no fault of the call.
             Err(Error::TooFew { .. }) => {
                 let points = judge_scores(&vec![f64::NAN; count], self.cutoff).map_err(fault)?;
-                let mut columns = rows.columns()[..carried].to_vec();
-                columns.extend(self.columns(whole, &points, &vec![None; count]));
-                return Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?);
+                return self.result(&rows.columns()[..carried], whole, &points, &vec![None; count]);
             }
             Err(error) => return Err(fault(error)),
         };
@@ -175,52 +186,75 @@ impl RelationOperator for RowsOperator {
             forest.scores(part).map_err(fault)
         })?;
         let points = judge_scores(&pieces.concat(), self.cutoff).map_err(fault)?;
-        let explained = |row: &usize| self.explains && points[*row].is_anomaly;
-        let anomalies: Vec<usize> = (0..count).filter(explained).collect();
+        let explains = self.explains();
+        let anomalies: Vec<usize> = (0..count).filter(|row| explains && points[*row].is_anomaly).collect();
         let mut shares = forest.contributions(whole, &anomalies).map_err(fault)?.into_iter();
-        let mut parts: Vec<Option<Vec<Contribution>>> = vec![None; count];
+        let mut parts: Vec<Contributions> = vec![None; count];
         for row in anomalies {
             let named = self.names.iter().zip(shares.next().unwrap_or_default());
             parts[row] =
                 Some(named.map(|(name, share)| Contribution { name: name.clone(), share }).collect());
         }
-        let mut columns = rows.columns()[..carried].to_vec();
-        columns.extend(self.columns(whole, &points, &parts));
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        self.result(&rows.columns()[..carried], whole, &points, &parts)
     }
 }
 
 impl RowsOperator {
-    fn columns(
+    /// Whether a column is read that takes the contributions of anomalies.
+    fn explains(&self) -> bool {
+        self.read.iter().any(|at| EXPLAINING.contains(&self.schema.field(*at).name().as_str()))
+    }
+
+    /// The carried columns and our own. What isn't read is made of NULL, or of `false` and empty texts where there is no
+    /// NULL.
+    fn result(
         &self,
+        carried: &[ArrayRef],
         rows: Matrix<'_>,
         points: &[Point],
-        parts: &[Option<Vec<Contribution>>],
-    ) -> Vec<ArrayRef> {
-        let number = |of: fn(&Point) -> f64| -> ArrayRef {
-            let finite = points.iter().map(|point| Some(of(point)).filter(|value| value.is_finite()));
-            Arc::new(finite.collect::<Float64Array>())
-        };
-        let status = points.iter().enumerate().map(|(row, point)| match point.status {
-            Status::Ok => "ok",
-            _ if rows.is_finite(row) => "too_few_rows",
-            _ => "missing_value",
-        });
-        let sentence =
-            |part: &Option<Vec<Contribution>>| part.as_ref().map(|part| explain_features("the row", part));
-        vec![
-            Arc::new(BooleanArray::from(points.iter().map(|point| point.is_anomaly).collect::<Vec<_>>())),
-            number(|point| point.score),
-            number(|point| point.probability),
-            Arc::new(points.iter().map(|point| point.severity.map(Severity::name)).collect::<StringArray>()),
-            Arc::new(StringArray::from(vec!["isolation_forest"; points.len()])),
-            Arc::new(
-                parts.iter().map(|part| part.as_ref().and_then(|part| listed(part))).collect::<StringArray>(),
-            ),
-            Arc::new(parts.iter().map(sentence).collect::<StringArray>()),
-            Arc::new(status.map(Some).collect::<StringArray>()),
-        ]
+        parts: &[Contributions],
+    ) -> Result<RecordBatch> {
+        let mut columns = carried.to_vec();
+        for (at, field) in self.schema.fields().iter().enumerate().skip(carried.len()) {
+            columns.push(if self.read.contains(&at) {
+                column(field.name(), rows, points, parts)?
+            } else {
+                let nothing = ArrayData::new_null(field.data_type(), points.len());
+                let nothing =
+                    if field.is_nullable() { nothing } else { nothing.into_builder().nulls(None).build()? };
+                make_array(nothing)
+            });
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
+}
+
+/// A column of our own.
+fn column(name: &str, rows: Matrix<'_>, points: &[Point], parts: &[Contributions]) -> Result<ArrayRef> {
+    let number = |of: fn(&Point) -> f64| -> ArrayRef {
+        let finite = points.iter().map(|point| Some(of(point)).filter(|value| value.is_finite()));
+        Arc::new(finite.collect::<Float64Array>())
+    };
+    let text = |texts: StringArray| -> ArrayRef { Arc::new(texts) };
+    let status = |(row, point): (usize, &Point)| match point.status {
+        Status::Ok => "ok",
+        _ if rows.is_finite(row) => "too_few_rows",
+        _ => "missing_value",
+    };
+    let sentence = |part: &Contributions| part.as_ref().map(|part| explain_features("the row", part));
+    Ok(match name {
+        "is_anomaly" => Arc::new(points.iter().map(|point| Some(point.is_anomaly)).collect::<BooleanArray>()),
+        "anomaly_score" => number(|point| point.score),
+        "anomaly_probability" => number(|point| point.probability),
+        "severity" => text(points.iter().map(|point| point.severity.map(Severity::name)).collect()),
+        "method" => text(vec!["isolation_forest"; points.len()].into()),
+        "contributing_features" => {
+            text(parts.iter().map(|part| part.as_ref().and_then(|part| listed(part))).collect())
+        }
+        "explanation" => text(parts.iter().map(sentence).collect()),
+        "status" => text(points.iter().enumerate().map(status).map(Some).collect()),
+        other => return internal_err!("detect_anomalies has no column {other}"),
+    })
 }
 
 /// `price 62%, qty 21%`, the greatest first, from 5% on; None where none is that great.

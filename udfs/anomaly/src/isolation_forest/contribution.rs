@@ -34,7 +34,7 @@ impl IsolationForest {
         let values: Vec<f32> = values.map(|(feature, value)| self.scale.apply(feature, *value)).collect();
         for tree in &self.trees {
             let mut at = 0;
-            for _ in 0..self.height {
+            for _ in 0..tree.height() {
                 let cut = tree.cuts[at];
                 if cut.threshold == f32::INFINITY {
                     break;

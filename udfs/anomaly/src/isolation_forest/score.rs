@@ -5,8 +5,10 @@ use crate::{Error, Matrix};
 
 /// Rows that walk side by side.
 const LANES: usize = 16;
+/// Groups that go down a level before any goes further: what a level takes to begin is shared by them.
+const GROUPS: usize = 4;
 /// Cuts on a path that are made for all rows at once.
-const TOP: u32 = 3;
+const TOP: u32 = super::LEAST_HEIGHT;
 /// Room for features, at least [`MAX_COLUMNS`](crate::MAX_COLUMNS).
 const WIDEST: usize = 512;
 /// Scaled values held at a time, 64 KiB: a block of rows stays in the cache while all trees pass over it.
@@ -42,8 +44,8 @@ impl IsolationForest {
             sums.fill([0.0; LANES]);
             let used = rows.div_ceil(LANES);
             for tree in &self.trees {
-                for (sum, group) in sums[..used].iter_mut().zip(&block) {
-                    tree.add_lengths(self.height, group, sum);
+                for (sums, groups) in sums[..used].chunks_mut(GROUPS).zip(block.chunks(GROUPS)) {
+                    tree.add_lengths(groups, sums);
                 }
             }
             for row in 0..rows {
@@ -79,34 +81,33 @@ impl IsolationForest {
 }
 
 impl Tree {
-    /// Adds the path length of each row of a group.
-    fn add_lengths<const WIDTH: usize>(
-        &self,
-        height: u32,
-        group: &[[f32; LANES]; WIDTH],
-        sums: &mut [f64; LANES],
-    ) {
+    /// Adds the path length of each row of some groups.
+    fn add_lengths<const WIDTH: usize>(&self, groups: &[[[f32; LANES]; WIDTH]], sums: &mut [[f64; LANES]]) {
+        let height = self.height();
         // Counted from the left of each level, from 0. No tree is lower than TOP.
-        let mut at = self.top(group);
+        let mut at = [[0; LANES]; GROUPS];
+        for (at, group) in at.iter_mut().zip(groups) {
+            *at = self.top(group);
+        }
         for level in TOP..height {
             let (cuts, at) = (&self.cuts, &mut at);
             match level {
-                3 => step::<8, WIDTH>(cuts, group, at),
-                4 => step::<16, WIDTH>(cuts, group, at),
-                5 => step::<32, WIDTH>(cuts, group, at),
-                6 => step::<64, WIDTH>(cuts, group, at),
-                7 => step::<128, WIDTH>(cuts, group, at),
-                8 => step::<256, WIDTH>(cuts, group, at),
-                9 => step::<512, WIDTH>(cuts, group, at),
-                10 => step::<1_024, WIDTH>(cuts, group, at),
-                11 => step::<2_048, WIDTH>(cuts, group, at),
-                12 => step::<4_096, WIDTH>(cuts, group, at),
-                _ => step::<8_192, WIDTH>(cuts, group, at),
+                3 => step::<8, WIDTH>(cuts, groups, at),
+                4 => step::<16, WIDTH>(cuts, groups, at),
+                5 => step::<32, WIDTH>(cuts, groups, at),
+                6 => step::<64, WIDTH>(cuts, groups, at),
+                7 => step::<128, WIDTH>(cuts, groups, at),
+                8 => step::<256, WIDTH>(cuts, groups, at),
+                9 => step::<512, WIDTH>(cuts, groups, at),
+                10 => step::<1_024, WIDTH>(cuts, groups, at),
+                11 => step::<2_048, WIDTH>(cuts, groups, at),
+                12 => step::<4_096, WIDTH>(cuts, groups, at),
+                _ => step::<8_192, WIDTH>(cuts, groups, at),
             }
         }
         let lengths = &self.lengths[(1 << height) - 1..];
-        for (sum, at) in sums.iter_mut().zip(at) {
-            *sum += f64::from(lengths[at as usize]);
+        for (sum, at) in sums.as_flattened_mut().iter_mut().zip(at.as_flattened()) {
+            *sum += f64::from(lengths[*at as usize]);
         }
     }
 
@@ -115,7 +116,7 @@ impl Tree {
     fn top<const WIDTH: usize>(&self, group: &[[f32; LANES]; WIDTH]) -> [u32; LANES] {
         let right = |cut: usize| {
             let Cut { threshold, feature } = self.cuts[cut];
-            group[feature as usize & (WIDTH - 1)].map(|value| u32::from(value > threshold))
+            group[feature as usize & (WIDTH - 1)].map(|value| if value > threshold { u32::MAX } else { 0 })
         };
         let choose = |which: [u32; LANES], left: [u32; LANES], right: [u32; LANES]| {
             let mut chosen = [0; LANES];
@@ -130,24 +131,26 @@ impl Tree {
         let third = choose(first, left, beside);
         let mut at = [0; LANES];
         for lane in 0..LANES {
-            at[lane] = 4 * first[lane] + 2 * second[lane] + third[lane];
+            at[lane] = (4 & first[lane]) | (2 & second[lane]) | (1 & third[lane]);
         }
         at
     }
 }
 
-/// One cut more for each row of a group, in a level of `CUTS` cuts. The sizes are powers of two, so that masked numbers
+/// One cut more for each row of some groups, in a level of `CUTS` cuts. The sizes are powers of two, so that masked numbers
 /// stand for the same cuts and features and need no check.
 fn step<const CUTS: usize, const WIDTH: usize>(
     cuts: &[Cut],
-    group: &[[f32; LANES]; WIDTH],
-    at: &mut [u32; LANES],
+    groups: &[[[f32; LANES]; WIDTH]],
+    at: &mut [[u32; LANES]; GROUPS],
 ) {
     let Some(level) = cuts.get(CUTS - 1..).and_then(<[Cut]>::first_chunk::<CUTS>) else { return };
-    for (lane, at) in at.iter_mut().enumerate() {
-        let cut = level[*at as usize & (CUTS - 1)];
-        let right = group[cut.feature as usize & (WIDTH - 1)][lane] > cut.threshold;
-        *at = 2 * *at + u32::from(right);
+    for (group, at) in groups.iter().zip(at) {
+        for (lane, at) in at.iter_mut().enumerate() {
+            let cut = level[*at as usize & (CUTS - 1)];
+            let right = group[cut.feature as usize & (WIDTH - 1)][lane] > cut.threshold;
+            *at = 2 * *at + u32::from(right);
+        }
     }
 }
 
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn a_single_tree_of_three_rows_has_known_lengths() {
         // Any cut separates 0 and 1 from 100, or 0 from the other two: lengths are 1 for one end and 2 for the rest.
-        let options = ForestOptions { trees: 1, sample_size: 3, seed: 1 };
+        let options = ForestOptions { trees: Some(1), sample_size: 3, seed: 1 };
         let values = [0.0, 1.0, 100.0];
         let matrix = Matrix::new(&values, 1).unwrap();
         let forest = IsolationForest::fit(matrix, options).unwrap();
