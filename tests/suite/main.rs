@@ -5,6 +5,7 @@
 
 mod doors;
 mod explain;
+mod insights;
 mod limits;
 mod models;
 mod reference;

@@ -113,7 +113,8 @@ pub trait RelationOperator: Debug + Send + Sync {
     }
 
     /// The operator for a result of which the columns at `read` (ascending) are read alone, where it has less to do
-    /// then: others may be NULL. None where all of the work is needed.
+    /// then: others may be NULL, or `false` and empty text where a column has no NULL. None where all of the work is
+    /// needed.
     fn narrowed(&self, read: &[usize]) -> Option<Arc<dyn RelationOperator>> {
         let _ = read;
         None

@@ -33,8 +33,8 @@ pub struct ForestOptions {
     /// Number of trees, 1 to 1,000; None for 100, and up to 300 where there are fewer than 180,000
     /// numbers, ten a row added.
     pub trees: Option<usize>,
-    /// ψ, rows that a tree is grown from, and every other tree from half of them; 2 to 4,096. All rows where there are
-    /// fewer.
+    /// ψ, rows that a tree is grown from, and every other tree from half of them if those are 64 or more; 2 to 4,096. All
+    /// rows where there are fewer.
     pub sample_size: usize,
     /// Seed; tree `i` depends on the seed and `i` alone.
     pub seed: u64,
@@ -86,11 +86,14 @@ struct Cut {
 
 /// The rows that the tree of this number is grown from, and the cuts on each of its paths.
 fn shape(sample_size: usize, tree: usize) -> (usize, u32) {
-    let (rows, deeper) = if tree.is_multiple_of(2) { (sample_size, 1) } else { (sample_size / 2, 0) };
-    let rows = rows.max(2);
+    // Half of a few rows would tell nothing.
+    let whole = tree.is_multiple_of(2) || sample_size < 2 * LEAST_HALF;
+    let (rows, deeper) = if whole { (sample_size, 1) } else { (sample_size / 2, 0) };
     (rows, (usize::BITS - (rows - 1).leading_zeros() + deeper).max(LEAST_HEIGHT))
 }
 
+/// Rows of a tree that is grown from half of the sample, at the least.
+const LEAST_HALF: usize = 64;
 /// Cuts on a path at the least.
 const LEAST_HEIGHT: u32 = 3;
 /// Largest sample.
@@ -110,11 +113,7 @@ impl IsolationForest {
     ///
     /// [`Error::TooFew`] below two usable rows, [`Error::Argument`] for options out of their ranges.
     pub fn fit(matrix: Matrix<'_>, options: ForestOptions) -> Result<IsolationForest, Error> {
-        // To walk a row down a tree takes as long as to draw cuts from ten columns more.
-        let numbers = matrix.rows() * (matrix.columns() + 10);
-        let by_size = || (WORK / numbers.max(1)).clamp(*TREES.start(), *TREES.end());
-        let trees = options.trees.unwrap_or_else(by_size);
-        if !(1..=MAX_TREES).contains(&trees) {
+        if options.trees.is_some_and(|trees| !(1..=MAX_TREES).contains(&trees)) {
             return Err(Error::Argument { name: "trees", range: "between 1 and 1000" });
         }
         if !(2..=MAX_SAMPLE).contains(&options.sample_size) {
@@ -124,13 +123,17 @@ impl IsolationForest {
         if usable.len() < 2 {
             return Err(Error::TooFew { found: usable.len(), needed: 2 });
         }
+        // To walk a row down a tree takes as long as to draw cuts from ten columns more.
+        let numbers = usable.len() * (matrix.columns() + 10);
+        let by_size = || (WORK / numbers.max(1)).clamp(*TREES.start(), *TREES.end());
+        let trees = options.trees.unwrap_or_else(by_size);
         let scale = Scale::of(matrix, &usable);
         let sample_size = options.sample_size.min(usable.len());
-        let weight = |rows| (average_length(sample_size) / average_length(rows)) as f32;
         let grow = |number| {
             let (rows, height) = shape(sample_size, number);
             let mut tree = grow::tree(matrix, &usable, &scale, height, rows, (options.seed, number as u64));
-            tree.lengths.iter_mut().for_each(|length| *length *= weight(rows));
+            let weight = (average_length(sample_size) / average_length(rows)) as f32;
+            tree.lengths.iter_mut().for_each(|length| *length *= weight);
             tree
         };
         let trees = (0..trees).map(grow).collect();
@@ -230,6 +233,21 @@ mod tests {
         let matrix = Matrix::new(&moved, 2).unwrap();
         let moved = IsolationForest::fit(matrix, ForestOptions::default()).unwrap().scores(matrix).unwrap();
         assert!(moved.iter().zip(&scores).all(|(one, two)| (one - two).abs() < 1e-3));
+    }
+
+    #[test]
+    fn a_row_far_out_of_few_is_found() {
+        for count in 5..150 {
+            let mut values = square()[..2 * count].to_vec();
+            values[2 * count - 1] = 50.0;
+            let matrix = Matrix::new(&values, 2).unwrap();
+            let forest = IsolationForest::fit(matrix, ForestOptions::default()).unwrap();
+            let scores = forest.scores(matrix).unwrap();
+            let most = scores[..count - 1].iter().copied().fold(0.0, f64::max);
+            assert!(scores[count - 1] > most, "{count}: {} {most}", scores[count - 1]);
+            // Fewer rows than eight are too soon apart.
+            assert!(scores[count - 1] > 0.6 || count < 8, "{count}: {}", scores[count - 1]);
+        }
     }
 
     #[test]

@@ -82,6 +82,23 @@ const SEED: Argument = Argument {
     doc: "seed of everything random: the same rows, arguments and seed give the same clusters",
 };
 
+const EPSILON: Argument = Argument {
+    name: "epsilon",
+    kind: Kind::Float,
+    default: None,
+    doc: "radius of dbscan and optics in scaled units, within which rows are neighbours; default: chosen from the data",
+};
+const MIN_POINTS: Argument = Argument {
+    name: "min_points",
+    kind: Kind::Integer,
+    default: Some("5"),
+    doc: "rows within the radius, itself included, from which on dbscan and optics take a row for the \
+          inside of a cluster; 1 to 1000",
+};
+
+/// Largest `min_points`: so many are looked for around each row.
+const MOST_NEIGHBOURS: usize = 1_000;
+
 /// The columns of a call: first the ids, then the features.
 struct Chosen {
     ids: Vec<usize>,
@@ -192,14 +209,36 @@ fn request(arguments: &Arguments) -> Result<Request, ArgumentError> {
             }
         },
     };
+    let method = named(arguments, &METHOD, &names(Method::ALL, Method::name))?;
+    let epsilon = arguments.float(EPSILON.name);
+    if let Some(epsilon) = epsilon {
+        if !matches!(method, Method::Dbscan | Method::Optics) {
+            let message = format!("epsilon belongs to method => 'dbscan' or 'optics', not '{method}'");
+            return Err(arguments.error(EPSILON.name, message));
+        }
+        if !(epsilon > 0.0 && epsilon.is_finite()) {
+            return Err(arguments.error(EPSILON.name, format!("epsilon must be above 0, not {epsilon}")));
+        }
+    }
+    let min_points = match arguments.integer(MIN_POINTS.name) {
+        None => Request::default().min_points,
+        Some(count) => match usize::try_from(count) {
+            Ok(count) if (1..=MOST_NEIGHBOURS).contains(&count) => count,
+            _ => {
+                let message = format!("min_points must be a number from 1 to {MOST_NEIGHBOURS}, not {count}");
+                return Err(arguments.error(MIN_POINTS.name, message));
+            }
+        },
+    };
     Ok(Request {
         clusters,
-        method: named(arguments, &METHOD, &names(Method::ALL, Method::name))?,
+        method,
+        epsilon,
+        min_points,
         standardize: named(arguments, &STANDARDIZE, &names(Standardize::ALL, Standardize::name))?,
         transform: named(arguments, &TRANSFORM, &names(Transform::ALL, Transform::name))?,
         missing: named(arguments, &MISSING, &names(Missing::ALL, Missing::name))?,
         seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
-        ..Request::default()
     })
 }
 
@@ -215,8 +254,15 @@ fn describe(request: &Request, features: &[String]) -> String {
         Clusters::Exactly(k) => k.to_string(),
     };
     let features = features.join(", ");
+    let radius = match (method, request.epsilon) {
+        (Method::Dbscan | Method::Optics, Some(epsilon)) => {
+            format!(", epsilon={epsilon}, min_points={}", request.min_points)
+        }
+        (Method::Dbscan | Method::Optics, None) => format!(", min_points={}", request.min_points),
+        _ => String::new(),
+    };
     format!(
-        "k={k}, method={method}, standardize={standardize}, transform={transform}, missing={missing}, seed={seed}, \
+        "k={k}, method={method}{radius}, standardize={standardize}, transform={transform}, missing={missing}, seed={seed}, \
          features=[{features}]"
     )
 }

@@ -108,13 +108,14 @@ impl RelationFunction for DetectRows {
     }
 
     fn operator(&self, call: &RelationCall, binding: &Binding) -> Result<RelationWork, ArgumentError> {
-        let names = chosen(call)?.1.into_iter().map(|at| call.field(at).name().clone()).collect();
+        let names: Vec<String> =
+            chosen(call)?.1.into_iter().map(|at| call.field(at).name().clone()).collect();
         let schema = Arc::new(Schema::new(binding.output.clone()));
         Ok(RelationWork::Whole(Arc::new(RowsOperator {
+            read: (binding.input.len() - names.len()..schema.fields().len()).collect(),
             names,
             cutoff: cutoff(&call.arguments)?,
             options: forest(&call.arguments),
-            read: (0..schema.fields().len()).collect(),
             schema,
         })))
     }
@@ -127,7 +128,7 @@ struct RowsOperator {
     cutoff: Cutoff,
     options: ForestOptions,
     schema: Arc<Schema>,
-    /// Columns of the result that are read.
+    /// Columns of our own that are read.
     read: BTreeSet<usize>,
 }
 
@@ -147,9 +148,9 @@ impl RelationOperator for RowsOperator {
     }
 
     fn narrowed(&self, read: &[usize]) -> Option<Arc<dyn RelationOperator>> {
-        let read: BTreeSet<usize> = read.iter().copied().collect();
-        let narrower = read.len() < self.read.len();
-        narrower.then(|| Arc::new(Self { read, ..self.clone() }) as Arc<dyn RelationOperator>)
+        let own = |at: &usize| self.read.contains(at);
+        let read: BTreeSet<usize> = read.iter().copied().filter(own).collect();
+        (read != self.read).then(|| Arc::new(Self { read, ..self.clone() }) as Arc<dyn RelationOperator>)
     }
 
     fn process(&self, rows: &RecordBatch, workers: &Workers) -> Result<RecordBatch> {
@@ -158,18 +159,7 @@ impl RelationOperator for RowsOperator {
         }
         let (count, width) = (rows.num_rows(), self.names.len());
         let carried = rows.num_columns() - width;
-        let features = rows.columns()[carried..].iter().map(|column| {
-            let numbers = cast(column, &DataType::Float64)?;
-            let numbers = as_float64_array(&numbers)?;
-            // A NULL makes the row one that is not scored, as NaN does.
-            let filled = numbers.iter().map(|number| number.unwrap_or(f64::NAN));
-            Ok(if numbers.null_count() == 0 { numbers.values().clone() } else { filled.collect() })
-        });
-        let features = features.collect::<Result<Vec<ScalarBuffer<f64>>>>()?;
-        let mut values = Vec::with_capacity(count * width);
-        for row in 0..count {
-            values.extend(features.iter().map(|column| column[row]));
-        }
+        let values = numbers(&rows.columns()[carried..])?;
         let whole = Matrix::new(&values, width).map_err(fault)?;
         let forest = match IsolationForest::fit(whole, self.options) {
             Ok(forest) => forest,
@@ -197,6 +187,27 @@ impl RelationOperator for RowsOperator {
         }
         self.result(&rows.columns()[..carried], whole, &points, &parts)
     }
+}
+
+/// The features row after row; NULL is NaN, which makes the row one that is not scored.
+fn numbers(columns: &[ArrayRef]) -> Result<Vec<f64>> {
+    let count = columns.first().map_or(0, |column| column.len());
+    let mut values = Vec::with_capacity(count * columns.len());
+    // Some rows at a time, since what is not made of such numbers is copied.
+    for start in (0..count).step_by(PIECE) {
+        let many = PIECE.min(count - start);
+        let features = columns.iter().map(|column| {
+            let numbers = cast(&column.slice(start, many), &DataType::Float64)?;
+            let numbers = as_float64_array(&numbers)?;
+            let filled = numbers.iter().map(|number| number.unwrap_or(f64::NAN));
+            Ok(if numbers.null_count() == 0 { numbers.values().clone() } else { filled.collect() })
+        });
+        let features = features.collect::<Result<Vec<ScalarBuffer<f64>>>>()?;
+        for row in 0..many {
+            values.extend(features.iter().map(|column| column[row]));
+        }
+    }
+    Ok(values)
 }
 
 impl RowsOperator {

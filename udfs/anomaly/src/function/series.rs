@@ -155,7 +155,8 @@ impl TableFunction for DetectSeries {
             method,
             threshold: threshold(arguments)?,
             cutoff: if forested { cutoff(arguments)? } else { Cutoff::default() },
-            forest: forest(arguments),
+            // A panel has a forest for each of its series.
+            forest: ForestOptions { trees: Some(100), ..forest(arguments) },
             side,
             last_n,
             region,

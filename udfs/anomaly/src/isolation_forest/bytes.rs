@@ -1,5 +1,6 @@
 //! A forest as bytes, little-endian: version, columns (u16), sample size (u16), trees (u16), then for each feature the
-//! least value and the factor (f64), then for each tree its cuts (f32 threshold, u16 feature) and lengths (f32).
+//! least value and the factor (f64), then for each tree its cuts (f32 threshold, u16 feature) and lengths (f32), as many as
+//! follow from the sample size and the tree's number.
 
 use super::{Cut, IsolationForest, MAX_SAMPLE, MAX_TREES, Scale, Tree, shape};
 use crate::{Error, MAX_COLUMNS};
@@ -87,8 +88,8 @@ impl Reader<'_> {
         }
         for _ in 0..=2 * inner {
             let length = f32::from_le_bytes(self.take()?);
-            if !length.is_finite() {
-                return Err(Error::Bytes("a length is not finite"));
+            if !(length.is_finite() && length >= 0.0) {
+                return Err(Error::Bytes("a length is not a number from 0 on"));
             }
             tree.lengths.push(length);
         }

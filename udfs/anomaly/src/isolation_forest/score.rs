@@ -44,7 +44,7 @@ impl IsolationForest {
             sums.fill([0.0; LANES]);
             let used = rows.div_ceil(LANES);
             for tree in &self.trees {
-                for (sums, groups) in sums[..used].chunks_mut(GROUPS).zip(block.chunks(GROUPS)) {
+                for (sums, groups) in sums[..used].chunks_mut(GROUPS).zip(block[..used].chunks(GROUPS)) {
                     tree.add_lengths(groups, sums);
                 }
             }
@@ -101,8 +101,8 @@ impl Tree {
                 9 => step::<512, WIDTH>(cuts, groups, at),
                 10 => step::<1_024, WIDTH>(cuts, groups, at),
                 11 => step::<2_048, WIDTH>(cuts, groups, at),
-                12 => step::<4_096, WIDTH>(cuts, groups, at),
-                _ => step::<8_192, WIDTH>(cuts, groups, at),
+                // The largest sample makes trees of thirteen levels.
+                _ => step::<4_096, WIDTH>(cuts, groups, at),
             }
         }
         let lengths = &self.lengths[(1 << height) - 1..];

@@ -12,8 +12,8 @@ use smartsneaks_table_function::{
 
 use super::previous::{self, PREVIOUS};
 use super::{
-    Chosen, FEATURE_COLS, ID_COLS, K, METHOD, MISSING, SEED, STANDARDIZE, TRANSFORM, describe, fault,
-    features, request, run,
+    Chosen, EPSILON, FEATURE_COLS, ID_COLS, K, METHOD, MIN_POINTS, MISSING, SEED, STANDARDIZE, TRANSFORM,
+    describe, fault, features, request, run,
 };
 use crate::cluster::{Request, cluster};
 use crate::saved::SavedCentroids;
@@ -35,6 +35,8 @@ const SIGNATURE: Signature = Signature {
         MISSING,
         SEED,
         PREVIOUS,
+        EPSILON,
+        MIN_POINTS,
     ],
 };
 
