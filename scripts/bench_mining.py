@@ -1,4 +1,4 @@
-"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm|retail|truth|nab|kmeans|panel …]. See scripts/bench-mining."""
+"""usage: bench_mining.py BINARY DATA [m4|m5|adbench|rfm|retail|truth|nab|kmeans|panel|latency …]. See scripts/bench-mining."""
 import io
 import json
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 BINARY, DATA = sys.argv[1], Path(sys.argv[2])
-WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm", "retail", "truth", "nab", "kmeans", "panel"]
+WANTED = sys.argv[3:] or ["m4", "m5", "adbench", "rfm", "retail", "truth", "nab", "kmeans", "panel", "latency"]
 HORIZON = 28
 
 
@@ -189,6 +189,14 @@ def m5():
             ours = ours[ours.series.isin(usable.keys())].sort_values(["series", "horizon_step"])
             made = {k: (g.forecast_value.values, g.lower_bound.values, g.upper_bound.values) for k, g in ours.groupby("series")}
             print(f"M5 {name}, {of}: {len(made)} series, {ours.model.iloc[0]}: ours {score(made)}, {wall:.1f} s wall, {cpu:.1f} s CPU for {rows // HORIZON} series")
+        local = {}
+        with project.served() as server:
+            for model in ("ets", "theta", "tsb", "adida") if name == "items" else ("ets", "theta"):
+                rows, local[model] = server.ask(f"SELECT series, horizon_step, forecast_value, lower_bound, upper_bound FROM forecast(TABLE {name}, {more}, model => '{model}') WHERE status = 'ok'")
+                ours = pd.DataFrame(rows, columns=["series", "horizon_step", "mean", "low", "high"])
+                ours = ours[ours.series.isin(usable.keys())].sort_values(["series", "horizon_step"])
+                made = {k: (g["mean"].values, g.low.values, g.high.values) for k, g in ours.groupby("series")}
+                print(f"  each alone, {model}: {score(made)}, {local[model]:.2f} s CPU")
         frame = pd.concat([pd.DataFrame({"unique_id": k, "ds": np.arange(len(v)), "y": v}) for k, v in usable.items()])
         models = {"AutoETS": AutoETS(season_length=7), "AutoTheta": AutoTheta(season_length=7)}
         for peer, (out, took) in peers(frame, models, HORIZON, 1, [95]).items():
@@ -196,6 +204,8 @@ def m5():
             raw = {k: tuple(g[c].values for c in columns) for k, g in out.groupby("unique_id")}
             cut_off = {k: tuple(np.maximum(v, 0) for v in three) for k, three in raw.items()}
             print(f"  {peer}: {score(raw)}; cut off at 0: {score(cut_off)}; {took:.1f} s CPU")
+            if peer == "AutoETS":
+                print("  CPU of AutoETS over ours, each series alone: " + ", ".join(f"{model} {took / cpu:.0f}" for model, cpu in local.items()))
 
 
 def adbench():
@@ -459,6 +469,29 @@ def panel():
           f"{usage.ru_maxrss / 2**20:.2f} GiB at most; {' '.join(out.decode().split()[1:])}")
 
 
-RUN = {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm, "retail": retail, "truth": truth, "nab": nab, "kmeans": kmeans, "panel": panel}
+def latency():
+    """One article of the demo, as a dashboard asks for it: simple protocol, one connection."""
+    import psycopg
+    root = Path(__file__).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SMARTSNEAKS_WAREHOUSE_URL"] = str(Path(folder) / "warehouse")
+        try:
+            subprocess.run([BINARY, "run", "--project", root], check=True, capture_output=True)
+            create = "CREATE OR REPLACE MODEL bench AS SELECT * FROM forecast('*')"
+            subprocess.run([BINARY, "sql", "--project", root, "-c", create], check=True, capture_output=True)
+            with Server(root) as server:
+                cursor = psycopg.ClientCursor(server.connection)
+                for name, sql in [("SELECT 1", "SELECT 1"), ("forecast('SKU1')", "SELECT * FROM forecast('SKU1')"), ("with a kept model", "SELECT * FROM forecast('SKU1', model => 'bench')")]:
+                    took = []
+                    for _ in range(220):
+                        started = time.perf_counter()
+                        cursor.execute(sql).fetchall()
+                        took.append(time.perf_counter() - started)
+                    print(f"{name}: p50 {1e3 * np.median(took[20:]):.2f} ms, p95 {1e3 * np.quantile(took[20:], .95):.2f} ms")
+        finally:
+            del os.environ["SMARTSNEAKS_WAREHOUSE_URL"]
+
+
+RUN = {"m4": m4, "m5": m5, "adbench": adbench, "rfm": rfm, "retail": retail, "truth": truth, "nab": nab, "kmeans": kmeans, "panel": panel, "latency": latency}
 for name in WANTED:
     RUN[name]()

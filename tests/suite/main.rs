@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod bits;
 mod doors;
 mod explain;
 mod insights;
 mod limits;
 mod models;
 mod reference;
+mod segments;
 mod slt;
 mod truth;

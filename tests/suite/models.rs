@@ -27,7 +27,7 @@ async fn done(session: &Session, sql: &str) -> Result<String, Error> {
 }
 
 /// Every row as text.
-async fn rows(session: &Session, sql: &str) -> Vec<String> {
+pub(crate) async fn rows(session: &Session, sql: &str) -> Vec<String> {
     let batches = session.collect(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let line = |batch: &RecordBatch, row| {
         let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
@@ -59,9 +59,13 @@ async fn a_model_is_trained_once_and_asked_by_name() {
 
     // It is a line of a table, in a version of its own.
     let registered = "SELECT version, warehouse_version, function, query, bytes > 1000, created_at > '2026-01-01', \
-                      metrics LIKE '%\"rmsse\":%' FROM ml.models WHERE name = 'demand'";
+                      metrics LIKE '%\"rmsse\":%', arguments FROM ml.models WHERE name = 'demand'";
     let line = rows(&client, registered).await;
-    assert_eq!(line, ["1|1|forecast|SELECT * FROM forecast('*')|true|true|true"]);
+    let arguments = "horizon => 14, confidence_level => 0.95, frequency => 'auto', model => 'auto', \
+                     holiday_region => 'IN-TN', non_negative => true, reconcile => 'none', \
+                     reconcile_method => 'mint_shrink', gap_fill => 'auto', seed => 0";
+    let query = "SELECT * FROM forecast('*')";
+    assert_eq!(line, [format!("1|1|forecast|{query}|true|true|true|{arguments}")]);
     assert_eq!(engine.lake().head().await.unwrap().number, 2);
 
     // It says what training says, to the bit, for all series and for one of them.
@@ -236,7 +240,7 @@ fn declare(dir: &Path, header: &str, horizon: usize) {
     std::fs::write(dir.join("sql/ml/demand.sql"), format!("/*---\n{header}\n---*/\n{query};\n")).unwrap();
 }
 
-async fn run(engine: &Arc<Engine>, project: &Project) -> Report {
+pub(crate) async fn run(engine: &Arc<Engine>, project: &Project) -> Report {
     smartsneaks_etl::run(engine, project, &Selection::default(), &Silent).await.unwrap()
 }
 

@@ -29,6 +29,8 @@ pub const MODELS: &str = "ml.models";
 /// The function whose models are folders of the project: the registry has no state of theirs.
 const PHOTOS: &str = "authenticate_image";
 const STATES: &str = "ml.model_states";
+/// Columns of texts that the registry did not have from the start.
+const LATER: [&str; 2] = ["sha256", "arguments"];
 /// Models that are held ready, at most.
 const HELD: usize = 16;
 
@@ -39,6 +41,8 @@ pub struct Training {
     pub function: String,
     /// The query that did: its text.
     pub query: String,
+    /// All arguments of its call, those with their defaults as well: `horizon => 14, frequency => 'auto'`.
+    pub arguments: String,
     /// The warehouse version that was read.
     pub warehouse_version: u64,
     /// How well it does: a JSON object.
@@ -173,6 +177,7 @@ pub async fn keep(
         warehouse_version: i64::try_from(training.warehouse_version).ok(),
         function: &training.function,
         query: &training.query,
+        arguments: Some(&training.arguments),
         metrics: &training.metrics,
         bytes: training.state.len() as u64,
         sha256: &digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
@@ -190,24 +195,7 @@ pub(crate) async fn list_photo_models(
     state: &SessionState,
     found: &[PhotoModel],
 ) -> Result<(), Error> {
-    let base = Arc::clone(transaction.base());
-    let listed = rows(lake, &base, state, MODELS, lit(true)).await?;
-    // A registry of before models were told by their digests.
-    if listed.iter().any(|batch| batch.column_by_name("sha256").is_none()) {
-        let with_digest = listed.iter().map(|batch| {
-            let mut columns: Vec<(String, ArrayRef)> = batch
-                .schema()
-                .fields()
-                .iter()
-                .zip(batch.columns())
-                .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
-                .collect();
-            columns.push(("sha256".to_owned(), new_null_array(&DataType::Utf8, batch.num_rows())));
-            let columns = columns.into_iter().map(|(name, column)| (name, column, true));
-            RecordBatch::try_from_iter_with_nullable(columns)
-        });
-        write(transaction, MODELS, WriteMode::Overwrite, with_digest.collect::<Result<_, _>>()?).await?;
-    }
+    let listed = complete(lake, transaction, state).await?;
     let mut last: BTreeMap<String, (i64, Option<String>)> = BTreeMap::new();
     for batch in &listed {
         for row in 0..batch.num_rows() {
@@ -228,6 +216,7 @@ pub(crate) async fn list_photo_models(
             warehouse_version: None,
             function: PHOTOS,
             query: &model.spec,
+            arguments: None,
             metrics: &model.metrics,
             bytes: model.bytes,
             sha256: &model.sha256,
@@ -237,6 +226,32 @@ pub(crate) async fn list_photo_models(
     Ok(())
 }
 
+/// Gives the registry of an earlier release the columns that it lacks, which are NULL. Its lines.
+pub(crate) async fn complete(
+    lake: &Lake,
+    transaction: &mut Transaction,
+    state: &SessionState,
+) -> Result<Vec<RecordBatch>, Error> {
+    let base = Arc::clone(transaction.base());
+    let listed = rows(lake, &base, state, MODELS, lit(true)).await?;
+    let lacks = |name: &&str| listed.iter().any(|batch| batch.column_by_name(name).is_none());
+    let lacking: Vec<&str> = LATER.iter().copied().filter(lacks).collect();
+    if lacking.is_empty() {
+        return Ok(listed);
+    }
+    let completed = listed.iter().map(|batch| {
+        let schema = batch.schema();
+        let there =
+            schema.fields().iter().map(|field| field.name().as_str()).zip(batch.columns().iter().cloned());
+        let none = || new_null_array(&DataType::Utf8, batch.num_rows());
+        let columns = there.chain(lacking.iter().map(|name| (*name, none())));
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))
+    });
+    let completed = completed.collect::<Result<Vec<_>, _>>()?;
+    write(transaction, MODELS, WriteMode::Overwrite, completed.clone()).await?;
+    Ok(completed)
+}
+
 /// A line of the registry, to be written.
 struct Line<'a> {
     number: i64,
@@ -244,6 +259,8 @@ struct Line<'a> {
     warehouse_version: Option<i64>,
     function: &'a str,
     query: &'a str,
+    /// None for a model that was not trained here.
+    arguments: Option<&'a str>,
     metrics: &'a str,
     bytes: u64,
     /// Of the state, or of the model's files.
@@ -260,6 +277,7 @@ impl Line<'_> {
             ("warehouse_version", integer(self.warehouse_version)),
             ("function", one(self.function)),
             ("query", one(self.query)),
+            ("arguments", Arc::new(StringArray::from(vec![self.arguments]))),
             ("metrics", one(self.metrics)),
             ("bytes", integer(i64::try_from(self.bytes).ok())),
             ("sha256", one(self.sha256)),

@@ -109,6 +109,30 @@ impl Arguments {
         }
     }
 
+    /// All that have a value, given or by default, as a call writes them: `horizon => 14, frequency => 'auto'`. Relations are
+    /// left out.
+    pub(crate) fn to_sql(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let written = |argument: &Argument| {
+            let value = match (self.value(argument.name), argument.kind) {
+                (_, Kind::Series | Kind::Relation | Kind::Items) => return None,
+                (Some(Value::Text(text)), _) => quoted(text),
+                (Some(Value::Integer(value)), _) => value.to_string(),
+                (Some(Value::Float(value)), _) => value.to_string(),
+                (Some(Value::Boolean(value)), _) => value.to_string(),
+                (Some(Value::TextArray(values)), _) => {
+                    let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+                    format!("ARRAY[{}]", values.join(", "))
+                }
+                (Some(Value::Moment(value)), _) => quoted(&value.to_string()),
+                (None, Kind::Integer | Kind::Float | Kind::Boolean) => argument.default?.to_owned(),
+                (None, _) => quoted(argument.default?),
+            };
+            Some(format!("{} => {value}", argument.name))
+        };
+        self.signature.arguments.iter().filter_map(written).collect::<Vec<_>>().join(", ")
+    }
+
     /// A fault in the value of argument `name`, pointing at it.
     pub fn error(&self, name: &str, message: impl Into<String>) -> ArgumentError {
         let span = self.given.iter().find(|given| given.name == name).and_then(|given| given.span);
@@ -141,7 +165,9 @@ impl Value {
             return None;
         }
         match kind {
-            Kind::Text | Kind::Series | Kind::Relation | Kind::Items => text(literal).map(Value::Text),
+            Kind::Text | Kind::Column | Kind::Series | Kind::Relation | Kind::Items => {
+                text(literal).map(Value::Text)
+            }
             Kind::Count => match integer(literal) {
                 Some(count) => Some(Value::Text(count.to_string())),
                 None => text(literal).map(Value::Text),
@@ -228,7 +254,9 @@ fn describe(literal: &ScalarValue) -> String {
 /// The type that a bare `$1` gets as an argument of `kind`; `time` is the type of the series' time column.
 pub(crate) fn parameter_type(kind: Kind, time: &DataType) -> DataType {
     match kind {
-        Kind::Text | Kind::Count | Kind::Series | Kind::Relation | Kind::Items => DataType::Utf8,
+        Kind::Text | Kind::Column | Kind::Count | Kind::Series | Kind::Relation | Kind::Items => {
+            DataType::Utf8
+        }
         Kind::Integer => DataType::Int64,
         Kind::Float => DataType::Float64,
         Kind::Boolean => DataType::Boolean,

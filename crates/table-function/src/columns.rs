@@ -9,6 +9,7 @@ use datafusion::error::Result;
 use crate::argument::Arguments;
 use crate::error::{ArgumentError, nearest};
 use crate::planner::{CallPlanner, Relation};
+use crate::signature::Kind;
 use crate::source::{Columns, Key, Shape, column, columns_that, is_text, is_time};
 
 impl CallPlanner<'_> {
@@ -70,6 +71,27 @@ impl CallPlanner<'_> {
             return Err(fixed.error("id_cols", "id_cols names a column twice"));
         }
         Ok(Columns { ids, time, value })
+    }
+
+    /// The columns that arguments of [`Kind::Column`] name, with those arguments.
+    pub(crate) fn beside(
+        &self,
+        relation: &Relation,
+        fixed: &Arguments,
+    ) -> Result<Vec<(&'static str, (Column, DataType))>, ArgumentError> {
+        let arguments = self.signature.arguments.iter().filter(|argument| argument.kind == Kind::Column);
+        let given =
+            arguments.filter_map(|argument| Some((argument.name, fixed.text(argument.name)?.to_owned())));
+        let found = given.map(|(argument, name)| {
+            let found = column(relation.plan.schema(), &name)
+                .ok_or_else(|| self.no_column(relation, &name, argument))?;
+            if !found.1.is_numeric() {
+                let message = format!("{argument} {name} is {}, not a number", found.1);
+                return Err(fixed.error(argument, message).with_span(relation.span));
+            }
+            Ok((argument, found))
+        });
+        found.collect()
     }
 
     /// The only column of a kind.

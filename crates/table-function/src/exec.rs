@@ -130,7 +130,9 @@ impl ExecutionPlan for SeriesExec {
             let column = |index: usize| -> Arc<dyn PhysicalExpr> {
                 Arc::new(Column::new(schema.field(index).name(), index))
             };
-            let columns = (0..=columns.ids.len()).map(|index| PhysicalSortExpr::new(column(index), options));
+            // Values that are summed as they come have to come in the same order.
+            let sorted = if columns.summed { schema.fields().len() } else { columns.ids.len() + 1 };
+            let columns = (0..sorted).map(|index| PhysicalSortExpr::new(column(index), options));
             orders.push(LexOrdering::new(columns).map(OrderingRequirements::from));
         }
         orders

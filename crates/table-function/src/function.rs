@@ -76,7 +76,7 @@ impl PanelOperator for OneByOne {
 }
 
 impl Operator {
-    /// Series one at a time, or all of a panel one by one where `call` has a second relation.
+    /// Series one at a time, or all of a panel one by one where `call` has a second relation or columns beside the value.
     pub fn alone(call: &Call, operator: Arc<dyn SeriesOperator>) -> Operator {
         if call.known.is_empty() {
             Operator::Series(operator)
@@ -103,8 +103,9 @@ pub struct Call {
     pub time: DataType,
     /// Name of the value column, for sentences.
     pub value: String,
-    /// Names of the numbers that are known of each time, ahead as well; empty unless the call has a second relation,
-    /// and then its operator has to be [`Operator::Panel`].
+    /// Names of the numbers that are known of each time, ahead as well; where columns are read beside the value, the
+    /// names of the arguments of `Kind::Column` that are given, and the numbers are sums as the values are. Empty unless
+    /// the call has a second relation or such columns, and then its operator has to be [`Operator::Panel`].
     pub known: Vec<String>,
     /// Names of the id columns.
     pub ids: Vec<String>,

@@ -1,10 +1,10 @@
 //! What is known of each time beside the value, also of times ahead: promotions, prices, opening hours. It comes as the
-//! second relation of a call.
+//! second relation of a call, or from further columns of the first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{concat_batches, partition};
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::cast::{as_float64_array, as_primitive_array};
@@ -34,6 +34,9 @@ pub(crate) struct KnownColumns {
     pub(crate) ids: Vec<usize>,
     /// Names of the values.
     pub(crate) names: Vec<String>,
+    /// Rows with the same ids and time are summed when they are read, in the order of their values, so that floats give
+    /// the same bits.
+    pub(crate) summed: bool,
 }
 
 /// The plan that yields one row for each ids and time, the largest value of each column, from `relation`.
@@ -88,7 +91,7 @@ pub(crate) fn plan(
     let largest = (0..names.len()).map(|place| max(named(format!("__value_{place}"))));
     let plan = read.aggregate(groups, largest)?.build()?;
     let ids = shared.into_iter().map(|(place, _, _)| place).collect();
-    Ok((plan, KnownColumns { ids, names }))
+    Ok((plan, KnownColumns { ids, names, summed: false }))
 }
 
 /// The column called like the time of the series, else the only one of its kind.
@@ -111,27 +114,36 @@ pub(crate) struct KnownTable {
 }
 
 impl KnownTable {
-    /// Reads batches with the columns ids…, time, values…, sorted by ids and time.
+    /// Reads batches with the columns ids…, time, values…, sorted by ids and time, and by the values where rows with the
+    /// same time are summed.
     pub(crate) fn new(columns: &KnownColumns, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self> {
         let rows = concat_batches(schema, batches)?;
         let ids: Vec<ArrayRef> = rows.columns()[..columns.ids.len()].to_vec();
         let times = microseconds(rows.column(ids.len()))?;
         let times = as_primitive_array::<TimestampMicrosecondType>(&times)?;
-        let numbers = &rows.columns()[ids.len() + 1..];
+        let numbers = rows.columns()[ids.len() + 1..].iter().map(|number| as_float64_array(number));
+        let numbers = numbers.collect::<Result<Vec<_>>>()?;
         let whole = 0..rows.num_rows();
         let ranges = if ids.is_empty() || whole.is_empty() { vec![whole] } else { partition(&ids)?.ranges() };
         let mut found = HashMap::new();
         for range in ranges.into_iter().filter(|range| !range.is_empty()) {
             let key = ids.iter().map(|id| ScalarValue::try_from_array(id, range.start));
             let key = key.collect::<Result<Vec<_>>>()?;
-            let values = numbers.iter().map(|number| {
-                let number = as_float64_array(number)?.slice(range.start, range.len());
-                Ok(number.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
-            });
-            let known = Known {
-                times: times.values()[range.clone()].to_vec(),
-                values: values.collect::<Result<_>>()?,
-            };
+            let mut known = Known { times: Vec::new(), values: vec![Vec::new(); numbers.len()] };
+            for row in range {
+                let time = times.value(row);
+                let again = columns.summed && known.times.last() == Some(&time);
+                if !again {
+                    known.times.push(time);
+                }
+                for (values, number) in known.values.iter_mut().zip(&numbers) {
+                    let number = if number.is_valid(row) { number.value(row) } else { f64::NAN };
+                    match values.last_mut() {
+                        Some(sum) if again => *sum += number,
+                        _ => values.push(number),
+                    }
+                }
+            }
             found.insert(key, Arc::new(known));
         }
         let none = Arc::new(Known { times: Vec::new(), values: vec![Vec::new(); columns.names.len()] });
@@ -143,5 +155,34 @@ impl KnownTable {
         let key: Vec<ScalarValue> =
             self.ids.iter().filter_map(|place| series.ids.get(*place).cloned()).collect();
         series.known = Arc::clone(self.found.get(&key).unwrap_or(&self.none));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Date32Array, Float64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn rows_with_the_same_time_are_summed_where_that_is_asked_for() {
+        let batch = RecordBatch::try_from_iter([
+            ("id", Arc::new(StringArray::from(vec!["a", "a", "a", "b"])) as ArrayRef),
+            ("time", Arc::new(Date32Array::from(vec![1, 1, 2, 1])) as ArrayRef),
+            ("value", Arc::new(Float64Array::from(vec![Some(1.0), Some(2.0), None, Some(8.0)])) as ArrayRef),
+        ])
+        .unwrap();
+        let read = |summed: bool| {
+            let columns = KnownColumns { ids: vec![0], names: vec!["returns_col".into()], summed };
+            let table = KnownTable::new(&columns, &batch.schema(), std::slice::from_ref(&batch)).unwrap();
+            Arc::clone(table.found.get(&[ScalarValue::from("a")][..]).unwrap())
+        };
+        let day = 86_400_000_000;
+        let summed = read(true);
+        assert_eq!(summed.times, [day, 2 * day]);
+        assert!(summed.values[0][0] == 3.0 && summed.values[0][1].is_nan());
+        let single = read(false);
+        assert_eq!(single.times, [day, day, 2 * day]);
+        assert_eq!(single.values[0][..2], [1.0, 2.0]);
     }
 }

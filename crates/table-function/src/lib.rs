@@ -81,7 +81,7 @@ pub use relation::{
 pub use series::{MAX_POINTS, Series};
 pub use signature::{Argument, Kind, Signature};
 pub use sql_function::{SqlArgument, SqlFunction};
-pub use stored::{METRICS, Purpose, STATE, StoredModel, Trained, Trainer, named_models};
+pub use stored::{ARGUMENTS, METRICS, Purpose, STATE, StoredModel, Trained, Trainer, named_models};
 pub use tokens::{rewrite_tokens, tokenize};
 pub use workers::Workers;
 

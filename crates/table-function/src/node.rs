@@ -67,7 +67,10 @@ impl SeriesNode {
         }
         Ok(match call.purpose {
             Purpose::Rows => self.function.operator(&call)?,
-            _ => Operator::Panel(Arc::new(TrainingOperator(self.function.trainer(&call)?))),
+            _ => {
+                let (trainer, arguments) = (self.function.trainer(&call)?, call.arguments.to_sql());
+                Operator::Panel(Arc::new(TrainingOperator { trainer, arguments }))
+            }
         })
     }
 

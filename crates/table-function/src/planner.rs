@@ -126,6 +126,7 @@ impl CallPlanner<'_> {
         let fixed = self.given.fixed(context)?;
         let key = self.key(&relation, context)?;
         let columns = self.columns(&relation, &fixed, key.as_ref())?;
+        let beside = self.beside(&relation, &fixed)?;
         let filters = self.filters(&relation, context)?;
         let time = columns.time.1.clone();
 
@@ -149,9 +150,11 @@ impl CallPlanner<'_> {
         }
 
         let known = self.known(&columns, context)?;
-        let (known, known_columns) = known.unzip();
-        let names =
-            known_columns.as_ref().map_or_else(Vec::new, |columns: &KnownColumns| columns.names.clone());
+        if let (Some(_), Some((argument, _))) = (&known, beside.first()) {
+            let span = self.given.find(argument).and_then(|written| written.span);
+            let message = format!("{argument} can't be given with a second relation");
+            return Err(self.given.fault(message).with_span(span).into());
+        }
 
         let filters_said = filters.iter().map(|(_, said)| said.as_str()).collect::<String>();
         let is_key = !matches!(key.as_ref().map(|(key, _)| key), None | Some(Key::All));
@@ -167,6 +170,13 @@ impl CallPlanner<'_> {
         let (key, key_column) = key.map_or((Key::All, None), |(key, column)| (key, Some(column)));
         let filters = filters.into_iter().map(|(filter, _)| filter).collect();
         let source = Source { relation: relation.plan, columns, key_column, key, filters, as_of };
+        let known = match known {
+            None if !beside.is_empty() => Some(source.beside(&beside)?),
+            known => known,
+        };
+        let (known, known_columns) = known.unzip();
+        let names =
+            known_columns.as_ref().map_or_else(Vec::new, |columns: &KnownColumns| columns.names.clone());
         let model = arguments.text(MODEL);
         let stored = model.and_then(|name| self.plan.series.model(name));
         let node = SeriesNode {

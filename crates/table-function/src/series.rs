@@ -31,7 +31,7 @@ pub struct Series {
     pub rows: usize,
     /// Points beyond [`MAX_POINTS`] that were left out.
     pub left_out: usize,
-    /// What is known of its times beside the values; empty unless the call has a second relation.
+    /// What is known of its times beside the values; empty unless the call has a second relation or reads further columns.
     pub known: Arc<Known>,
 }
 

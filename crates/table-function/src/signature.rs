@@ -41,6 +41,9 @@ pub enum Kind {
     Items,
     /// Text.
     Text,
+    /// The name of a column of numbers of the series' relation, read beside the values; the argument's name ends in
+    /// `_col`.
+    Column,
     /// A whole number (i64).
     Integer,
     /// A whole number, or a word such as `auto`; read as text.
@@ -62,6 +65,7 @@ impl fmt::Display for Kind {
             Kind::Relation => "TABLE name or a sub-query in parentheses",
             Kind::Items => "a text, bytes, an array of them, TABLE name or a sub-query in parentheses",
             Kind::Text => "text",
+            Kind::Column => "the name of a column of numbers",
             Kind::Integer => "a whole number",
             Kind::Count => "a whole number or 'auto'",
             Kind::Float => "a number",

@@ -10,6 +10,14 @@
 //! ```
 //! A key that the relation doesn't have leaves its row of the second input alone, which the operator turns into a
 //! status row.
+//!
+//! Columns that a call reads beside the value come as an input of their own, summed in the same way:
+//! ```text
+//! Projection: ids, time, CAST(sum(column) AS Float64)…
+//!   Aggregate: ids, time, sum(column)…      -- absent where one is a float
+//!     Filter: as above
+//!       the relation
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +25,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::functions::core::expr_fn::least;
+use datafusion::functions::core::expr_fn::{coalesce, least};
 use datafusion::functions_aggregate::expr_fn::{max, sum};
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, binary_expr, cast, in_list, lit, scalar_subquery,
 };
+
+use crate::known::KnownColumns;
 
 /// Name of the input column that holds the last moment the relation knows about.
 const UNTIL: &str = "__until";
@@ -154,6 +164,54 @@ impl Source {
         let value = cast(summed, DataType::Float64).alias(value.0.name());
         let time = time.alias(self.columns.time.0.name());
         plan.project(ids().chain([time, value, until.alias(UNTIL)]))?.build()
+    }
+
+    /// The plan that yields ids…, time, numbers… of columns beside the value, each with the argument that names it. They
+    /// are summed where the sum doesn't depend on the order, and else by who reads them. NULL adds nothing. The column
+    /// of the values itself gives what its rows below zero take away.
+    pub(crate) fn beside(
+        &self,
+        beside: &[(&'static str, (Column, DataType))],
+    ) -> Result<(LogicalPlan, KnownColumns)> {
+        let Columns { ids, time, value } = &self.columns;
+        let keys = ids.len() + 1;
+        let mut read = Vec::with_capacity(keys + beside.len());
+        read.extend(ids.iter().enumerate().map(|(place, (id, _))| {
+            let id = Expr::Column(id.clone());
+            id.alias(format!("__id_{place}"))
+        }));
+        read.push(Expr::Column(time.0.clone()).alias("__time"));
+        for (place, (_, (column, data_type))) in beside.iter().enumerate() {
+            let number = Expr::Column(column.clone());
+            let number = if *column == value.0 {
+                least(vec![number, lit(ScalarValue::new_zero(data_type)?)])
+            } else {
+                number
+            };
+            read.push(number.alias(format!("__value_{place}")));
+        }
+        let plan =
+            LogicalPlanBuilder::from(self.relation.clone()).filter(self.condition()?)?.project(read)?;
+        let plan = if beside.iter().any(|(_, (_, data_type))| data_type.is_floating()) {
+            plan
+        } else {
+            let columns = plan.schema().columns();
+            let (keys, numbers) = columns.split_at(keys);
+            let groups: Vec<Expr> = keys.iter().cloned().map(Expr::Column).collect();
+            let sums: Vec<Expr> = numbers.iter().cloned().map(Expr::Column).map(sum).collect();
+            plan.aggregate(groups, sums)?
+        };
+        let columns = plan.schema().columns().into_iter().map(Expr::Column).enumerate();
+        let columns = columns.map(|(place, column)| match place.checked_sub(keys) {
+            None => column,
+            Some(number) => {
+                let number_or_nothing = vec![cast(column, DataType::Float64), lit(0.0_f64)];
+                coalesce(number_or_nothing).alias(format!("__value_{number}"))
+            }
+        });
+        let plan = plan.project(columns.collect::<Vec<_>>())?.build()?;
+        let names = beside.iter().map(|(argument, _)| (*argument).to_owned()).collect();
+        Ok((plan, KnownColumns { ids: (0..ids.len()).collect(), names, summed: true }))
     }
 
     fn condition(&self) -> Result<Expr> {

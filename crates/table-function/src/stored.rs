@@ -24,6 +24,8 @@ pub(crate) const MODEL: &str = "model";
 pub const STATE: &str = "__state";
 /// See [`STATE`].
 pub const METRICS: &str = "__metrics";
+/// See [`STATE`].
+pub const ARGUMENTS: &str = "__arguments";
 
 /// A model that was trained by an earlier statement.
 pub struct StoredModel {
@@ -83,7 +85,7 @@ pub enum Purpose {
     /// Its rows.
     #[default]
     Rows,
-    /// A model to keep: one row of [`STATE`] and [`METRICS`].
+    /// A model to keep: one row of [`STATE`], [`METRICS`] and [`ARGUMENTS`].
     Training,
     /// How well a kept model does now: the same row, without a state.
     Judging(Arc<StoredModel>),
@@ -92,8 +94,10 @@ pub enum Purpose {
 impl Purpose {
     /// The columns after the ids, where they are not the function's own.
     pub(crate) fn columns(&self) -> Option<Vec<Field>> {
-        let columns =
-            || vec![Field::new(STATE, DataType::Binary, true), Field::new(METRICS, DataType::Utf8, true)];
+        let columns = || {
+            let texts = [METRICS, ARGUMENTS].map(|name| Field::new(name, DataType::Utf8, true));
+            std::iter::once(Field::new(STATE, DataType::Binary, true)).chain(texts).collect()
+        };
         (!matches!(self, Purpose::Rows)).then(columns)
     }
 }
@@ -119,32 +123,40 @@ pub struct Trained {
 
 /// A trainer as an operator: one row for the whole panel, which stands with its first series.
 #[derive(Debug)]
-pub(crate) struct TrainingOperator(pub(crate) Arc<dyn Trainer>);
+pub(crate) struct TrainingOperator {
+    pub(crate) trainer: Arc<dyn Trainer>,
+    /// Of the call, as it would be written.
+    pub(crate) arguments: String,
+}
 
 impl PanelOperator for TrainingOperator {
     fn describe(&self) -> String {
-        self.0.describe()
+        self.trainer.describe()
     }
 
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
         if panel.is_empty() {
             return Ok(Vec::new());
         }
-        let row = match self.0.train(panel, workers)? {
-            Ok(Trained { state, metrics }) => row(state.as_deref(), &metrics),
-            Err(reason) => row(None, &reason),
+        let row = match self.trainer.train(panel, workers)? {
+            Ok(Trained { state, metrics }) => self.row(state.as_deref(), &metrics),
+            Err(reason) => self.row(None, &reason),
         };
-        let none = || vec![new_empty_array(&DataType::Binary), new_empty_array(&DataType::Utf8)];
+        let none =
+            || [DataType::Binary, DataType::Utf8, DataType::Utf8].iter().map(new_empty_array).collect();
         Ok(std::iter::once(row).chain(panel.iter().skip(1).map(|_| none())).collect())
     }
 
     fn refuse(&self, _series: &Series, _status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
-        Ok(row(None, detail))
+        Ok(self.row(None, detail))
     }
 }
 
-fn row(state: Option<&[u8]>, metrics: &str) -> Vec<ArrayRef> {
-    vec![Arc::new(BinaryArray::from(vec![state])), Arc::new(StringArray::from(vec![metrics]))]
+impl TrainingOperator {
+    fn row(&self, state: Option<&[u8]>, metrics: &str) -> Vec<ArrayRef> {
+        let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+        vec![Arc::new(BinaryArray::from(vec![state])), text(metrics), text(&self.arguments)]
+    }
 }
 
 /// The texts that calls in a statement or query give as `model`, which may name kept models.

@@ -22,6 +22,7 @@ mod robust_z;
 mod rolling;
 mod stl;
 mod stl_residual;
+mod trade;
 mod windowed;
 
 pub use auto::{Method, detect_series, series_method};
@@ -34,4 +35,5 @@ pub use peers::{MAX_PEERS, Peer, PeerOptions, SEGMENTS, peer_outliers};
 pub use point::{Contribution, Direction, Point, Severity, Side, Status};
 pub use robust_z::{ROBUST_Z_THRESHOLD, anomaly_score_mad, robust_z};
 pub use stl::{StlOptions, stl};
+pub use trade::{PRICE_FEATURES, RETURNS_FEATURES, price_features, returns_features};
 pub use windowed::{WINDOWED_FEATURES, windowed_features};

@@ -327,6 +327,30 @@ async fn faults_list_what_is_valid() {
             "feature id is Utf8; expected a number or a truth value",
         ),
         ("detect_anomalies(TABLE orders, feature_cols => ARRAY['prize'])", "orders has no column 'prize'"),
+        (
+            "detect_anomalies('SKU1', returns_col => 'qty')",
+            "returns_col belongs to method => 'isolation_forest'",
+        ),
+        (
+            "detect_anomalies('SKU1', method => 'isolation_forest', returns_col => 'qti')",
+            "has no column 'qti'; it has ",
+        ),
+        (
+            "detect_anomalies('SKU1', method => 'isolation_forest', revenue_col => 'city')",
+            "revenue_col city is Utf8, not a number",
+        ),
+        (
+            "detect_anomalies('SKU1', method => 'isolation_forest', revenue_col => 'qty')",
+            "revenue_col names qty, the column of the values, not what was paid for them",
+        ),
+        (
+            "detect_anomalies(TABLE sku_city_daily, method => 'isolation_forest', returns_col => 'qty', driver_cols => 'city')",
+            "returns_col and driver_cols can't both be given",
+        ),
+        (
+            "detect_anomalies('SKU1', returns_col => 'qty', promotions => (SELECT date, 1 AS promoted FROM sku_city_daily))",
+            "returns_col can't be given with a second relation",
+        ),
         ("peer_outliers(TABLE stores, neighbours => 0)", "neighbours must be at least 1, not 0"),
         (
             "peer_outliers(TABLE stores, frequency => 'dayly')",
@@ -344,6 +368,10 @@ async fn the_number_of_cores_changes_no_bit() {
     for sql in [
         "SELECT * FROM detect_anomalies(TABLE sku_city_daily) ORDER BY sku, city, timestamp",
         "SELECT * FROM detect_anomalies('*', method => 'isolation_forest') ORDER BY sku, timestamp",
+        // Floats of two cities on each day, whose sums depend on their order.
+        "SELECT * FROM detect_anomalies((SELECT sku, date, qty, qty * 0.1 AS returned, qty * 10.3 AS revenue FROM \
+         sku_city_daily), data_col => 'qty', method => 'isolation_forest', returns_col => 'returned', revenue_col => \
+         'revenue') ORDER BY sku, timestamp",
         "SELECT * FROM detect_anomalies(TABLE orders, feature_cols => ARRAY['qty', 'price']) ORDER BY id",
         "SELECT * FROM peer_outliers(TABLE stores) ORDER BY store",
     ] {
@@ -358,6 +386,10 @@ async fn explain_shows_what_changes_the_result() {
         (
             "detect_anomalies('*', last_n => 7, direction => 'high')",
             "SeriesExec: detect_anomalies method=auto, direction=high, last_n=7, holiday_region=IN-TN",
+        ),
+        (
+            "detect_anomalies('*', method => 'isolation_forest', returns_col => 'qty')",
+            "SeriesExec: detect_anomalies method=isolation_forest, direction=both, returns_col=qty, holiday_region=IN-TN",
         ),
         (
             "detect_anomalies(TABLE orders, feature_cols => ARRAY['qty'])",

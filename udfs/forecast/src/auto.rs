@@ -91,7 +91,11 @@ pub(crate) fn fit(
 
 /// What each regressor adds to each step that it has a value for, by a regression on trend and seasons too, and the
 /// values without that.
-fn effects(values: &[f64], periods: &[usize], regressors: &[Vec<f64>]) -> Option<(Vec<Vec<f64>>, Vec<f64>)> {
+pub(crate) fn effects(
+    values: &[f64],
+    periods: &[usize],
+    regressors: &[Vec<f64>],
+) -> Option<(Vec<Vec<f64>>, Vec<f64>)> {
     let regression = Linear::fit(values, periods, regressors)?;
     let mut rest = values.to_vec();
     let mut effects = Vec::with_capacity(regressors.len());

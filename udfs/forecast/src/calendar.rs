@@ -21,6 +21,9 @@ pub struct Regular {
     pub partial_dropped: bool,
     /// Steps in runs without a sale that are not learned as zero demand; their values are filled in.
     pub stock_outs: Vec<std::ops::Range<usize>>,
+    /// Single steps on which nothing could be sold, such as days on which the shop was closed; their values are filled
+    /// in, too.
+    pub closed: Vec<usize>,
     calendar: Calendar,
     first: i64,
 }
@@ -108,6 +111,7 @@ pub fn regularise(
         duplicates_summed,
         partial_dropped,
         stock_outs: Vec::new(),
+        closed: Vec::new(),
         calendar,
         first: begin,
     })

@@ -3,7 +3,7 @@
 //! Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review", *International Journal of
 //! Forecasting* 16.
 
-use crate::forecast::{Request, forecast};
+use crate::forecast::{Point, Request, forecast};
 use crate::metric::{Errors, Metrics, Scale};
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
@@ -41,6 +41,28 @@ pub fn evaluate(
     windows: usize,
     step: usize,
 ) -> Result<Vec<Evaluation>, Unforecastable> {
+    let make = |model, origin| Ok(forecast(&history[..origin], &Request { model, ..*request })?.points);
+    evaluate_by(history, request, models, windows, step, &make)
+}
+
+/// What makes the forecast of a model from the values before an origin.
+pub(crate) type Maker<'a> = dyn Fn(Model, usize) -> Result<Vec<Point>, Unforecastable> + 'a;
+
+/// The values before the first of some origins; None where there are none.
+pub(crate) fn first_origin(points: usize, horizon: usize, windows: usize, step: usize) -> Option<usize> {
+    let held = horizon.saturating_add(windows.saturating_sub(1).saturating_mul(step));
+    points.checked_sub(held).filter(|first| *first > 0)
+}
+
+/// The same with forecasts that `make` makes.
+pub(crate) fn evaluate_by(
+    history: &[f64],
+    request: &Request,
+    models: &[Model],
+    windows: usize,
+    step: usize,
+    make: &Maker<'_>,
+) -> Result<Vec<Evaluation>, Unforecastable> {
     if !(1..=MAX_WINDOWS).contains(&windows) {
         return Err(Unforecastable::InvalidRequest("windows must be between 1 and 100"));
     }
@@ -53,18 +75,17 @@ pub fn evaluate(
     if let Some(index) = history.iter().position(|value| !value.is_finite()) {
         return Err(Unforecastable::NotFinite { index });
     }
-    let held = request.horizon.saturating_add((windows - 1).saturating_mul(step));
-    if held >= history.len() {
+    let Some(first) = first_origin(history.len(), request.horizon, windows, step) else {
+        let held = request.horizon.saturating_add((windows - 1).saturating_mul(step));
         return Err(Unforecastable::TooShort { points: history.len(), needed: held.saturating_add(1) });
-    }
-    let first = history.len() - held;
+    };
     let figures = |model: Model| -> Result<Metrics, Unforecastable> {
         let mut errors = Errors::default();
         for origin in (0..windows).map(|window| first + window * step) {
             let (known, future) = history.split_at(origin);
-            let made = forecast(known, &Request { model, ..*request })?;
+            let made = make(model, origin)?;
             let scale = Scale::of(known, request.season.shortest());
-            for (point, actual) in made.points.iter().zip(future) {
+            for (point, actual) in made.iter().zip(future) {
                 errors.add(point, *actual, request.confidence_level, scale);
             }
         }

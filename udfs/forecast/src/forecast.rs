@@ -1,10 +1,12 @@
 //! One series in, one forecast out.
 
 use crate::auto::{self, Choice};
-use crate::covariate::{self, Cause, Covariate};
-use crate::interval;
+use crate::covariate::{self, Cause, Covariate, Prepared};
+use crate::holiday_effect;
+use crate::interval::{self, Fitted};
 use crate::model::Model;
 use crate::seasons::Seasons;
+use crate::transform::Shifted;
 use crate::unforecastable::Unforecastable;
 
 /// The longest horizon that is computed.
@@ -74,7 +76,7 @@ pub fn forecast(history: &[f64], request: &Request) -> Result<Forecast, Unforeca
 ///
 /// ARIMA and the regression take covariates into their likelihood; every other model is fitted to the series less the
 /// effects that a regression on trend, seasons and covariates finds. Covariates that are constant over the history have
-/// no effect.
+/// no effect. What holidays of daily series add ([`Cause::Holiday`]) is taken away first, for every model.
 ///
 /// # Errors
 /// As for [`forecast`], and `InvalidRequest` where a covariate has not one finite value for each step of the history
@@ -114,7 +116,7 @@ impl Fit {
         check(history, request)?;
         let limit = HISTORY_LIMIT.max(request.season.longest().saturating_mul(4));
         let recent = &history[history.len().saturating_sub(limit)..];
-        let (causes, regressors) =
+        let Prepared { mut causes, regressors, holidays } =
             covariate::prepare(covariates, history.len(), recent.len(), request.horizon)?;
 
         // Squares of 1e300 overflow. A power of two changes no digit of anything.
@@ -131,10 +133,30 @@ impl Fit {
             season = 1;
         }
         let needed = auto::needed(request.model, season);
-        let chosen = auto::choose(request.model, &values, seasons.periods(), &regressors, request.horizon);
-        let Some((choice, skill)) = chosen.filter(|_| values.len() >= needed) else {
+        // Promotions repeat and explain what they can before holidays do.
+        let unpromoted = || match regressors.as_slice() {
+            [] => Some(values.clone()),
+            regressors => Some(auto::effects(&values, seasons.periods(), regressors)?.1),
+        };
+        let added = (!holidays.is_empty()).then(unpromoted).flatten();
+        let added =
+            added.and_then(|values| holiday_effect::effects(&values, &holidays, season, request.horizon));
+        let rest =
+            added.as_ref().map(|added| values.iter().zip(added).map(|(value, add)| value - add).collect());
+        let rest: &[f64] = rest.as_ref().map_or(&values, |rest: &Vec<f64>| rest);
+        let chosen = auto::choose(request.model, rest, seasons.periods(), &regressors, request.horizon);
+        let Some((mut choice, skill)) = chosen.filter(|_| values.len() >= needed) else {
             return Err(Unforecastable::TooShort { points: values.len(), needed });
         };
+        if let Some(added) = added {
+            let shifted = |inner: Box<dyn Fitted>| -> Box<dyn Fitted> {
+                Box::new(Shifted { inner, effects: vec![added.clone()] })
+            };
+            choice.fitted = shifted(choice.fitted);
+            choice.part = choice.part.map(|(part, cut)| (shifted(part), cut));
+            causes.insert(0, Cause::Holiday);
+            notes.push("holidays are told from other days".into());
+        }
         let pieces = recent.iter().all(|value| value.fract() == 0.0 && value.abs() < PIECES);
         Ok(Fit { values, scale, seasons, choice, causes, skill, notes, pieces })
     }

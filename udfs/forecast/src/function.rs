@@ -69,14 +69,15 @@ const GAP_FILL: Argument = Argument {
     name: "gap_fill",
     kind: Kind::Text,
     default: Some("auto"),
-    doc: "what a step without a row means: zero is no sale; auto too, but runs that chance does not explain are stock-outs \
-          and not learned as zero demand; interpolate is the line between the values around it",
+    doc: "what a step without a row means: zero is no sale; auto too, but what chance does not explain are stock-outs, and \
+          days on which a shop was closed, and not learned as zero demand; interpolate is the line between the values \
+          around it",
 };
 const HOLIDAY_REGION: Argument = Argument {
     name: "holiday_region",
     kind: Kind::Text,
     default: Some("IN-TN"),
-    doc: "whose public holidays a model of many daily series learns from: IN-TN (Tamil Nadu) or none",
+    doc: "whose holidays models of daily series learn from: IN-TN (Tamil Nadu) or none",
 };
 const RECONCILE: Argument = Argument {
     name: "reconcile",

@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use crate::calendar::{Regular, regularise};
+use crate::civil::DAY;
 use crate::frequency::Frequency;
 use crate::unforecastable::Unforecastable;
 
 /// What a step without a row means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gaps {
-    /// No sale; but a run of steps without any that chance does not explain is a stock-out, and says nothing of demand.
+    /// No sale; but steps without any that chance does not explain are stock-outs or days on which the shop was closed, and
+    /// say nothing of demand.
     #[default]
     Auto,
     /// No sale, however long.
@@ -20,6 +22,8 @@ pub enum Gaps {
 
 /// A run shorter than this is never a stock-out, and one longer is the end of an article's life.
 const RUN: (usize, usize) = (3, 60);
+/// Steps at the same place in the seasons around a closed one that have to have sold.
+const OPEN: usize = 4;
 /// Steps before and after a run that say what would have been sold.
 const AROUND: usize = 56;
 /// Steps that are needed on a side to say it.
@@ -43,8 +47,9 @@ impl Gaps {
     }
 }
 
-/// A series on its calendar ([`regularise`]) whose gaps are what `gaps` says. With `Auto`, stock-outs have the mean of
-/// the same place in the seasons around them.
+/// A series on its calendar ([`regularise`]) whose gaps are what `gaps` says. With `Auto`, stock-outs and closed days have
+/// the mean of the same place in the seasons around them; a zero on one of the `holidays` (days since 1970, ascending) is
+/// what that holiday does, and stays.
 ///
 /// # Errors
 /// Those of [`regularise`].
@@ -54,6 +59,7 @@ pub fn regularise_with(
     frequency: Option<Frequency>,
     until: Option<i64>,
     gaps: Gaps,
+    holidays: &[i64],
 ) -> Result<Regular, Unforecastable> {
     let mut regular = regularise(times, values, frequency, until)?;
     match gaps {
@@ -70,17 +76,77 @@ pub fn regularise_with(
         }
         Gaps::Auto => {
             let season = regular.frequency().season();
-            let found = stock_outs(&regular.values);
-            fill(&mut regular.values, &found, season);
-            regular.stock_outs = found;
+            let mut closed = closed(&regular.values, season);
+            closed.retain(|step| !is_holiday(&regular, *step, holidays));
+            regular.stock_outs = stock_outs(&regular.values);
+            close(&mut regular, closed);
         }
     }
     Ok(regular)
 }
 
-/// Runs of zeros before the last sale that are too long for chance, given what sold before and after: by a negative binomial law with the mean
-/// and variance of those steps, the less telling side counts. None where a value is below 0: such series are no sales.
-fn stock_outs(values: &[f64]) -> Vec<Range<usize>> {
+/// Takes what was sold on some steps for unknown, as on those of stock-outs: fills them in.
+pub(crate) fn close(regular: &mut Regular, closed: Vec<usize>) {
+    let season = regular.frequency().season();
+    regular.closed.extend(closed);
+    regular.closed.sort_unstable();
+    regular.closed.dedup();
+    let single = regular.closed.iter().map(|step| *step..step + 1);
+    let runs: Vec<Range<usize>> = regular.stock_outs.iter().cloned().chain(single).collect();
+    fill(&mut regular.values, &runs, season);
+}
+
+/// Whether a step of a daily series is one of the days.
+fn is_holiday(regular: &Regular, step: usize, holidays: &[i64]) -> bool {
+    regular.frequency() == Frequency::Daily
+        && regular.time(step).is_some_and(|time| holidays.binary_search(&time.div_euclid(DAY)).is_ok())
+}
+
+/// Steps without a sale, too few to be a stock-out, at a place in the season where something is sold otherwise, and so much
+/// that chance does not explain none: by a negative binomial law with the mean of that place and the dispersion of the
+/// seasons around.
+pub(crate) fn closed(values: &[f64], season: usize) -> Vec<usize> {
+    let season = season.max(1);
+    let shut = |step: usize| {
+        let back = (1..=SEASONS).filter_map(|turns| step.checked_sub(turns * season));
+        let ahead = (1..=SEASONS).map(|turns| step + turns * season);
+        let same: Vec<f64> = back.chain(ahead).filter_map(|other| values.get(other).copied()).collect();
+        let mean = same.iter().sum::<f64>() / same.len().max(1) as f64;
+        let (from, to) = (step.saturating_sub(AROUND), (step + AROUND + 1).min(values.len()));
+        let sides = [&values[from..step], &values[step + 1..to]];
+        same.len() >= OPEN
+            && same.iter().all(|value| *value > 0.0)
+            && log_zero_of(mean, dispersion(sides, season)) < CHANCE
+    };
+    zeros(values).into_iter().filter(|run| run.len() < RUN.0).flatten().filter(|step| shut(*step)).collect()
+}
+
+/// Variance over mean, phase by phase of a season; infinite where too little is known to tell.
+fn dispersion(sides: [&[f64]; 2], season: usize) -> f64 {
+    let (mut squares, mut sum, mut freedom) = (0.0, 0.0, 0.0);
+    for side in sides {
+        for phase in 0..season.min(side.len()) {
+            let of = || side.iter().skip(phase).step_by(season);
+            let count = of().count() as f64;
+            let total = of().sum::<f64>();
+            squares += of().map(|value| (value - total / count).powi(2)).sum::<f64>();
+            // What is left of the sum where a mean is taken from it.
+            sum += total / count * (count - 1.0);
+            freedom += count - 1.0;
+        }
+    }
+    if freedom >= NEEDED as f64 && sum > 0.0 { squares / sum } else { f64::INFINITY }
+}
+
+/// Runs of zeros before the last sale that are too long for chance.
+pub(crate) fn stock_outs(values: &[f64]) -> Vec<Range<usize>> {
+    let long = |run: &Range<usize>| (RUN.0..=RUN.1).contains(&run.len());
+    zeros(values).into_iter().filter(|run| long(run) && unexplained(values, run)).collect()
+}
+
+/// Runs of zeros between two sales. One that goes on may be the article's end: only sales after it tell. None where a value
+/// is below 0: such series are no sales.
+fn zeros(values: &[f64]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     if values.iter().any(|value| *value < 0.0) {
         return found;
@@ -92,22 +158,22 @@ fn stock_outs(values: &[f64]) -> Vec<Range<usize>> {
             continue;
         }
         let length = values[at..].iter().take_while(|value| **value == 0.0).count();
-        let run = at..at + length;
-        at = run.end;
-        // One that goes on may be the article's end: only sales after it tell.
-        if length < RUN.0 || length > RUN.1 || run.end == values.len() {
-            continue;
-        }
-        let before = &values[run.start.saturating_sub(AROUND)..run.start];
-        let after = &values[run.end..(run.end + AROUND).min(values.len())];
-        let sides = [before, after].into_iter().filter(|side| side.len() >= NEEDED);
-        let likely = sides.map(|side| length as f64 * log_zero(side)).reduce(f64::max);
-        // What came before has to be known: a launch is not the end of a stock-out.
-        if before.len() >= NEEDED && likely.is_some_and(|likely| likely < CHANCE) {
-            found.push(run);
-        }
+        found.push(at..at + length);
+        at += length;
     }
+    found.pop_if(|run| run.end == values.len());
     found
+}
+
+/// Whether chance does not explain a run of zeros, given what sold before and after: by a negative binomial law with the
+/// mean and variance of those steps, the less telling side counts.
+fn unexplained(values: &[f64], run: &Range<usize>) -> bool {
+    let before = &values[run.start.saturating_sub(AROUND)..run.start];
+    let after = &values[run.end..(run.end + AROUND).min(values.len())];
+    let sides = [before, after].into_iter().filter(|side| side.len() >= NEEDED);
+    let likely = sides.map(|side| run.len() as f64 * log_zero(side)).reduce(f64::max);
+    // What came before has to be known: a launch is not the end of a stock-out.
+    before.len() >= NEEDED && likely.is_some_and(|likely| likely < CHANCE)
 }
 
 /// Logarithm of the probability of a step without a sale.
@@ -118,8 +184,16 @@ fn log_zero(values: &[f64]) -> f64 {
         return 0.0;
     }
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-    let spread = variance / mean;
-    if spread > 1.001 { -mean / (spread - 1.0) * spread.ln() } else { -mean }
+    log_zero_of(mean, variance / mean)
+}
+
+/// The same for a mean and a variance of so many means.
+fn log_zero_of(mean: f64, spread: f64) -> f64 {
+    match spread {
+        _ if spread.is_infinite() => 0.0,
+        _ if spread > 1.001 => -mean / (spread - 1.0) * spread.ln(),
+        _ => -mean,
+    }
 }
 
 fn fill(values: &mut [f64], runs: &[Range<usize>], season: usize) {
@@ -171,7 +245,6 @@ fn interpolate(values: &mut [f64], seen: &[bool]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::civil::DAY;
     use crate::fixtures::Noise;
 
     #[test]
@@ -210,9 +283,27 @@ mod tests {
             let mean = 0.05 * (1.0 + seed as f64);
             let sold: Vec<f64> =
                 (0..1_000).map(|day| noise.poisson(mean * if day % 7 > 4 { 2.0 } else { 0.6 })).collect();
-            let found = stock_outs(&sold);
-            assert!(found.is_empty(), "{mean}: {found:?}");
+            let found = (stock_outs(&sold), closed(&sold, 7));
+            assert!(found.0.is_empty() && found.1.is_empty(), "{mean}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_closed_day_is_told_from_a_day_of_rest() {
+        let mut noise = Noise(9);
+        let week = [25.0, 30.0, 30.0, 35.0, 50.0, 90.0, 0.0];
+        let mut sold: Vec<f64> = (0..210).map(|day| noise.poisson(week[day % 7])).collect();
+        assert_eq!(closed(&sold, 7), [0_usize; 0], "never on Sundays");
+        (sold[100], sold[150], sold[151]) = (0.0, 0.0, 0.0);
+        // Day 146 is a day of rest, 100, 150 and 151 are not.
+        assert_eq!(closed(&sold, 7), [100, 150, 151]);
+        let times: Vec<i64> = (0..210).map(|day| day * DAY).collect();
+        let with = |holidays: &[i64]| {
+            regularise_with(&times, &sold, Some(Frequency::Daily), None, Gaps::Auto, holidays).unwrap()
+        };
+        let found = with(&[150]);
+        assert_eq!((found.closed.as_slice(), found.values[150]), ([100, 151].as_slice(), 0.0));
+        assert!(found.values[100] > 20.0 && found.values[146] == 0.0, "{}", found.values[100]);
     }
 
     #[test]
@@ -220,7 +311,7 @@ mod tests {
         let times: Vec<i64> = [0, 1, 2, 6, 7].map(|day| day * DAY).to_vec();
         let values = [2.0, 4.0, 2.0, 10.0, 12.0];
         let with = |gaps| {
-            regularise_with(&times, &values, Some(Frequency::Daily), Some(9 * DAY), gaps).unwrap().values
+            regularise_with(&times, &values, Some(Frequency::Daily), Some(9 * DAY), gaps, &[]).unwrap().values
         };
         assert_eq!(with(Gaps::Zero), [2.0, 4.0, 2.0, 0.0, 0.0, 0.0, 10.0, 12.0, 0.0, 0.0]);
         assert_eq!(with(Gaps::Interpolate), [2.0, 4.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 12.0, 12.0]);

@@ -1,10 +1,17 @@
 //! Public holidays by region.
 
+use std::sync::LazyLock;
+
 use crate::civil::first_of_month;
 
 /// Holidays of Tamil Nadu, 2018 to 2027, from the Python package holidays (<https://github.com/vacanza/holidays>, MIT
 /// licence): one day a line, several holidays of a day joined by `; `.
 const IN_TN: &str = include_str!("holiday/in_tn.csv");
+
+/// The 18th of Aadi of the same years, the month in which Tamil Nadu's shops sell off: no public holiday of the state, so
+/// not in that package. Aadi begins when the sun enters Cancer (the day after, if it does after sunset), reckoned by the
+/// Surya Siddhanta's year as the printed almanacs do.
+const IN_TN_AADI: &str = include_str!("holiday/in_tn_aadi.csv");
 
 /// A calendar of holidays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,13 +52,30 @@ impl HolidayRegion {
 
     /// Its holidays by day; a day with two has two entries.
     #[must_use]
-    pub fn holidays(self) -> Vec<Holiday> {
-        let text = match self {
-            HolidayRegion::TamilNadu => IN_TN,
-            HolidayRegion::None => return Vec::new(),
-        };
+    pub fn holidays(self) -> &'static [Holiday] {
+        static TAMIL_NADU: LazyLock<Vec<Holiday>> = LazyLock::new(|| Holiday::read(&[IN_TN, IN_TN_AADI]));
+        match self {
+            HolidayRegion::TamilNadu => &TAMIL_NADU,
+            HolidayRegion::None => &[],
+        }
+    }
+
+    /// The days of its holidays, ascending.
+    pub(crate) fn days(self) -> &'static [i64] {
+        static TAMIL_NADU: LazyLock<Vec<i64>> =
+            LazyLock::new(|| HolidayRegion::TamilNadu.holidays().iter().map(|holiday| holiday.day).collect());
+        match self {
+            HolidayRegion::TamilNadu => &TAMIL_NADU,
+            HolidayRegion::None => &[],
+        }
+    }
+}
+
+impl Holiday {
+    /// Reads lines of dates and names, each text with a heading, and puts them in order.
+    fn read(texts: &[&'static str]) -> Vec<Holiday> {
         let mut found = Vec::new();
-        for line in text.lines().skip(1) {
+        for line in texts.iter().flat_map(|text| text.lines().skip(1)) {
             let Some((date, names)) = line.split_once(',') else { continue };
             let mut parts = date.split('-').map(str::parse::<i64>);
             let (Some(Ok(year)), Some(Ok(month)), Some(Ok(day))) = (parts.next(), parts.next(), parts.next())
@@ -62,6 +86,7 @@ impl HolidayRegion {
             let names = names.trim_matches('"').split("; ");
             found.extend(names.map(|name| Holiday { day, name }));
         }
+        found.sort_by_key(|holiday| holiday.day);
         found
     }
 }
@@ -80,13 +105,19 @@ pub(crate) fn kinds(holidays: &[Holiday]) -> Vec<(i64, u32)> {
 mod tests {
     use super::*;
 
+    /// 2018 to 2027.
+    const YEARS: usize = 10;
+
     #[test]
     fn every_line_is_read() {
         let holidays = HolidayRegion::TamilNadu.holidays();
-        assert!(holidays.len() >= IN_TN.lines().count() - 1);
+        assert!(holidays.len() >= IN_TN.lines().count() - 1 + YEARS);
+        assert!(holidays.is_sorted_by_key(|holiday| holiday.day));
+        assert_eq!(HolidayRegion::TamilNadu.days().len(), holidays.len());
         let pongal: Vec<i64> =
             holidays.iter().filter(|one| one.name == "Pongal").map(|one| one.day).collect();
-        assert_eq!(pongal.len(), 10);
+        assert_eq!(pongal.len(), YEARS);
+        assert_eq!(holidays.iter().filter(|one| one.name == "Aadi Perukku").count(), YEARS);
         // 2018-01-14
         assert_eq!(pongal[0], 17_545);
         assert!(holidays.iter().any(|one| one.name == "Tamil New Year"));
@@ -96,7 +127,7 @@ mod tests {
     #[test]
     fn kinds_are_the_same_each_year() {
         let holidays = HolidayRegion::named("in-tn").unwrap().holidays();
-        let kinds = kinds(&holidays);
+        let kinds = kinds(holidays);
         let of = |name: &str| {
             let days = holidays.iter().zip(&kinds).filter(|(holiday, _)| holiday.name == name);
             days.map(|(_, kind)| kind.1).collect::<std::collections::BTreeSet<u32>>()

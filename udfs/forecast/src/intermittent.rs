@@ -207,10 +207,32 @@ mod tests {
         assert!((0.8..1.6).contains(&selling) && stopped < 0.5 * selling, "{selling} {stopped}");
     }
 
+    /// A sale on about every fourth day.
+    fn counts() -> Vec<f64> {
+        let mut noise = Noise(8);
+        (0..400).map(|_| noise.poisson(0.3)).collect()
+    }
+
+    #[test]
+    fn tsb_and_adida_agree_with_statsforecast() {
+        // statsforecast 2.1.1 on the first 300 counts and on all: TSB(alpha_d=0.3, alpha_p=0.1), which starts from the first
+        // values and not from the first fifth, of which 0.9^300 is left; ADIDA(), whose optimised alpha is its least, 0.1.
+        // Its buckets end at the origin, as ours, where the history is whole buckets of 4.
+        let values = counts();
+        for (points, tsb, adida) in
+            [(300, 0.398_593_471_071, 0.378_711_535_108), (400, 0.375_635_594_184, 0.291_884_530_149)]
+        {
+            let history = &values[..points];
+            let by = |method| level(Intermittent { method }, history);
+            assert_close(&[by(Method::Tsb { probability: 0.1, size: 0.3 })], &[tsb], 1e-9);
+            assert_close(&[by(Method::Adida { bucket: 4, alpha: 0.1 })], &[adida], 1e-9);
+            assert!(matches!(Intermittent::adida(history).method, Method::Adida { bucket: 4, .. }));
+        }
+    }
+
     #[test]
     fn adida_shares_out_buckets() {
-        let mut noise = Noise(8);
-        let values: Vec<f64> = (0..400).map(|_| noise.poisson(0.3)).collect();
+        let values = counts();
         let found = level(Intermittent::adida(&values), &values);
         let mean = values.iter().sum::<f64>() / 400.0;
         assert!((found / mean - 1.0).abs() < 0.6, "{found} against {mean}");

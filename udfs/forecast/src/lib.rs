@@ -26,6 +26,7 @@ mod frequency;
 mod function;
 mod gaps;
 mod holiday;
+mod holiday_effect;
 mod intermittent;
 mod interval;
 mod linear;

@@ -1,5 +1,7 @@
 //! The work of the table function `forecast`: from points to rows, for one series or a panel of them.
 
+mod closed;
+mod evaluate;
 mod levels;
 mod stored;
 mod together;
@@ -13,6 +15,7 @@ use datafusion::error::Result;
 use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
 
 use crate::calendar::Regular;
+use crate::civil::DAY;
 use crate::covariate::{Cause, Covariate};
 use crate::forecast::{Point, Request, forecast_with};
 use crate::frequency::Frequency;
@@ -22,6 +25,7 @@ use crate::holiday::HolidayRegion;
 use crate::model::Model;
 use crate::unforecastable::Unforecastable;
 
+pub(crate) use evaluate::EvaluateOperator;
 pub(crate) use levels::Levels;
 pub(crate) use stored::{ForecastTrainer, Kept, StoredForecast};
 
@@ -38,7 +42,7 @@ pub(crate) struct ForecastOperator {
     /// The step; `None` tells it from the times.
     pub(crate) frequency: Option<Frequency>,
     pub(crate) gaps: Gaps,
-    /// Holidays that a model of many series learns from.
+    /// Holidays that models of daily series learn from.
     pub(crate) holiday_region: HolidayRegion,
     pub(crate) non_negative: bool,
     /// Seed of what such a model draws.
@@ -74,7 +78,22 @@ impl ForecastOperator {
 
     /// A series on its calendar.
     fn regular(&self, series: &Series) -> Result<Regular, Unforecastable> {
-        regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)
+        let holidays = self.holiday_region.days();
+        regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps, holidays)
+    }
+
+    /// The series of a panel on their calendars; the first `own` are no sums of others.
+    fn regular_of(
+        &self,
+        panel: &[Series],
+        own: usize,
+        workers: &Workers,
+    ) -> Result<Vec<Result<Regular, Unforecastable>>> {
+        let mut regular = workers.map(panel.len(), |at| Ok(self.regular(&panel[at])))?;
+        if self.gaps == Gaps::Auto {
+            closed::close(&panel[..own], &mut regular[..own], self.holiday_region);
+        }
+        Ok(regular)
     }
 
     /// The forecast of a series by its own model, or by a kept one.
@@ -94,7 +113,7 @@ impl ForecastOperator {
             season: regular.frequency().seasons(),
             non_negative: self.non_negative,
         };
-        let known = covariates(series, regular, self.horizon);
+        let known = covariates(series, regular, self.horizon, self.holiday_region);
         let forecast = forecast_with(&regular.values, &request, &known)?;
         Ok(Made {
             points: forecast.points,
@@ -131,7 +150,14 @@ impl ForecastOperator {
         }
         if !regular.stock_outs.is_empty() {
             let steps: usize = regular.stock_outs.iter().map(ExactSizeIterator::len).sum();
-            remarks.push(format!("{steps} of them in stock-outs, not learned as zero demand"));
+            remarks.push(format!("{steps} steps in stock-outs, not learned as zero demand"));
+        }
+        if !regular.closed.is_empty() {
+            let steps = regular.closed.len();
+            remarks.push(format!("{steps} steps on which nothing was to be had, not learned as zero demand"));
+        }
+        if regular.duplicates_summed > 0 {
+            remarks.push(format!("{} times added to others of their step", regular.duplicates_summed));
         }
         if regular.partial_dropped {
             remarks.push("the unfinished last step is forecast, not read".to_string());
@@ -196,9 +222,12 @@ impl ForecastOperator {
         if let Some(levels) = &self.levels {
             text += &format!(", reconcile={levels}");
         }
-        // They matter to a model of many series alone.
+        if self.kept.is_none() {
+            text += &format!(", holiday_region={}", self.holiday_region.name());
+        }
+        // It matters to a model of many series alone.
         if self.model == Model::Auto && self.kept.is_none() {
-            text += &format!(", holiday_region={}, seed={}", self.holiday_region.name(), self.seed);
+            text += &format!(", seed={}", self.seed);
         }
         text
     }
@@ -221,8 +250,14 @@ fn known(series: &Series, regular: &Regular, horizon: usize) -> Vec<Vec<f64>> {
     series.known.values.iter().map(of).collect()
 }
 
-/// The same for models of one series: what is unknown is what was known last, 0 at first.
-pub(crate) fn covariates(series: &Series, regular: &Regular, horizon: usize) -> Vec<Covariate> {
+/// The same for models of one series: what is unknown is what was known last, 0 at first. And the kinds of holidays of a
+/// daily series that lie in its history.
+pub(crate) fn covariates(
+    series: &Series,
+    regular: &Regular,
+    horizon: usize,
+    region: HolidayRegion,
+) -> Vec<Covariate> {
     let of = |mut values: Vec<f64>| {
         let mut last = 0.0;
         for value in &mut values {
@@ -230,7 +265,23 @@ pub(crate) fn covariates(series: &Series, regular: &Regular, horizon: usize) -> 
         }
         Covariate { cause: Cause::Promotion, values }
     };
-    known(series, regular, horizon).into_iter().map(of).collect()
+    let mut found: Vec<Covariate> = known(series, regular, horizon).into_iter().map(of).collect();
+    if regular.frequency() == Frequency::Daily {
+        let steps = regular.values.len() + horizon;
+        let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for holiday in region.holidays() {
+            let step = usize::try_from(regular.index(holiday.day.saturating_mul(DAY))).ok();
+            if let Some(step) = step.filter(|step| *step < steps) {
+                kinds.entry(holiday.name).or_default().push(step);
+            }
+        }
+        for days in kinds.into_values().filter(|days| days[0] < regular.values.len()) {
+            let mut values = vec![0.0; steps];
+            days.into_iter().for_each(|day| values[day] = 1.0);
+            found.push(Covariate { cause: Cause::Holiday, values });
+        }
+    }
+    found
 }
 
 /// A forecast, whoever made it.
@@ -267,10 +318,10 @@ impl PanelOperator for ForecastOperator {
     }
 
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
-        let regular = workers.map(panel.len(), |at| Ok(self.regular(&panel[at])))?;
         // Sums learn nothing from each other that their series do not.
         let groups = self.levels.as_ref().map_or(0, |levels| levels.count(panel));
         let own = panel.len() - groups;
+        let regular = self.regular_of(panel, own, workers)?;
         let mut together = self.together(&panel[..own], &regular[..own], workers)?;
         // A series that the panel's model does not take goes on alone.
         let alone: Vec<usize> = (0..panel.len()).filter(|at| !together.contains_key(at)).collect();
@@ -296,8 +347,32 @@ impl PanelOperator for ForecastOperator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::civil::DAY;
     use smartsneaks_table_function::Known;
+
+    #[test]
+    fn holidays_of_the_history_are_told_to_daily_series() {
+        // 2019-01-01 to 2020-01-14, the day before Pongal.
+        let days = 17_897..18_276;
+        let series = Series {
+            ids: Vec::new(),
+            times: days.clone().map(|day| day * DAY).collect(),
+            values: days.map(|_| 1.0).collect(),
+            until: None,
+            rows: 379,
+            left_out: 0,
+            known: Arc::default(),
+        };
+        let regular = regularise_with(&series.times, &series.values, None, None, Gaps::Zero, &[]).unwrap();
+        let found = covariates(&series, &regular, 14, HolidayRegion::TamilNadu);
+        assert!(found.iter().all(|one| one.cause == Cause::Holiday && one.values.len() == 393));
+        // 2019-01-15 and 2020-01-15.
+        let pongal = |one: &&Covariate| one.values[14] == 1.0 && one.values[379] == 1.0;
+        assert_eq!(
+            found.iter().filter(pongal).map(|one| one.values.iter().sum::<f64>()).collect::<Vec<_>>(),
+            [2.0]
+        );
+        assert!(covariates(&series, &regular, 14, HolidayRegion::None).is_empty());
+    }
 
     #[test]
     fn what_is_known_falls_into_its_step() {
@@ -316,12 +391,12 @@ mod tests {
             }),
         };
         let weekly = Some(Frequency::Weekly);
-        let regular = regularise_with(&series.times, &series.values, weekly, None, Gaps::Zero).unwrap();
+        let regular = regularise_with(&series.times, &series.values, weekly, None, Gaps::Zero, &[]).unwrap();
         let found = known(&series, &regular, 2);
         assert_eq!((found.len(), found[0].len(), found[0][0]), (1, 4, 3.0));
         assert!(found[0][1].is_nan());
         assert_eq!(found[0][2..], [0.0, 4.0]);
-        let carried = &covariates(&series, &regular, 2)[0].values;
+        let carried = &covariates(&series, &regular, 2, HolidayRegion::TamilNadu)[0].values;
         assert_eq!(carried[..], [3.0, 3.0, 0.0, 4.0]);
     }
 }

@@ -78,8 +78,12 @@ pub(crate) struct Shifted {
 }
 
 impl Shifted {
+    fn own(&self, time: usize) -> impl Iterator<Item = f64> {
+        self.effects.iter().map(move |effect| effect.get(time).copied().unwrap_or(0.0))
+    }
+
     fn effect(&self, time: usize) -> f64 {
-        Fitted::effects(self, time).iter().sum()
+        self.own(time).sum()
     }
 }
 
@@ -113,7 +117,7 @@ impl Fitted for Shifted {
     }
 
     fn effects(&self, time: usize) -> Vec<f64> {
-        self.effects.iter().map(|effect| effect.get(time).copied().unwrap_or(0.0)).collect()
+        self.own(time).chain(self.inner.effects(time)).collect()
     }
 
     fn annual(&self, time: usize) -> f64 {

@@ -8,13 +8,22 @@ use datafusion::sql::sqlparser::ast::{Query, SelectItem, SetExpr, Statement as A
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use smartsneaks_lake::Version;
-use smartsneaks_table_function::{Function, METRICS, Purpose, STATE};
+use smartsneaks_table_function::{ARGUMENTS, Function, METRICS, Purpose, STATE};
 
 use super::{Session, TransactionState};
 use crate::error::{Error, Kind};
 use crate::models::{self, Registered, Training};
 use crate::rows::Output;
 use crate::statement::Statement;
+
+/// What a call that learns gave.
+struct Learned {
+    /// How well that went, or the reason why it did not.
+    metrics: String,
+    /// The call's, as they would be written.
+    arguments: String,
+    state: Option<Vec<u8>>,
+}
 
 /// How a query that trains is written.
 const FORM: &str = "write CREATE MODEL name AS SELECT * FROM forecast(…)";
@@ -36,6 +45,8 @@ impl Session {
         let training = self.train_statement(statement, &version, name).await?;
         let number = before.keys().next_back().map_or(1, |last| last + 1);
         let mut transaction = self.begin_models(&version).await?;
+        let state = self.planning(Arc::clone(&version))?.state()?;
+        models::complete(self.engine.lake(), &mut transaction, &state).await?;
         models::keep(&mut transaction, (name, number), &training).await?;
         transaction.commit().await?;
         Ok(Output::Done("CREATE MODEL".to_owned()))
@@ -100,7 +111,7 @@ impl Session {
             let planning = self.planning(Arc::clone(&version))?;
             let Some(model) = planning.model(name).await? else { return Ok(None) };
             let statement = one(self.parse(query)?)?;
-            let (metrics, _) = self.learn(&statement, &version, Purpose::Judging(model)).await?;
+            let metrics = self.learn(&statement, &version, Purpose::Judging(model)).await?.metrics;
             if serde_json::from_str::<serde_json::Value>(&metrics).is_ok_and(|metrics| metrics.is_object()) {
                 return Ok(Some(metrics));
             }
@@ -116,45 +127,47 @@ impl Session {
     ) -> Result<Training, Error> {
         let function = self.trained_function(statement)?;
         check_name(name, &function)?;
-        let (metrics, state) = self.learn(statement, version, Purpose::Training).await?;
+        let Learned { metrics, arguments, state } = self.learn(statement, version, Purpose::Training).await?;
         let state = state.ok_or_else(|| {
             Error::new(Kind::InvalidArgument, format!("nothing was learned for model {name}: {metrics}"))
         })?;
         Ok(Training {
             function: function.signature().name.to_owned(),
             query: statement.query_text().to_owned(),
+            arguments,
             warehouse_version: version.number,
             metrics,
             state,
         })
     }
 
-    /// Runs a query whose call learns: how well that went, or the reason why it did not, and what was learned.
+    /// Runs a query whose call learns.
     async fn learn(
         &self,
         statement: &Statement,
         version: &Arc<Version>,
         purpose: Purpose,
-    ) -> Result<(String, Option<Vec<u8>>), Error> {
+    ) -> Result<Learned, Error> {
         self.trained_function(statement)?;
         let rows = self.learning(statement, version, purpose).await?;
         let batches: Vec<RecordBatch> = rows.stream.try_collect().await?;
         let mut reason = None;
         for batch in &batches {
-            let (Some(states), Some(metrics)) = (batch.column_by_name(STATE), batch.column_by_name(METRICS))
-            else {
+            let text = |name, row| Some(batch.column_by_name(name)?.as_string::<i32>().value(row).to_owned());
+            let Some(states) = batch.column_by_name(STATE).map(|column| column.as_binary::<i32>()) else {
                 continue;
             };
-            let (states, metrics) = (states.as_binary::<i32>(), metrics.as_string::<i32>());
             for row in 0..batch.num_rows() {
-                let said = metrics.value(row).to_owned();
+                let metrics = text(METRICS, row).unwrap_or_default();
                 if states.is_valid(row) {
-                    return Ok((said, Some(states.value(row).to_vec())));
+                    let arguments = text(ARGUMENTS, row).unwrap_or_default();
+                    return Ok(Learned { metrics, arguments, state: Some(states.value(row).to_vec()) });
                 }
-                reason.get_or_insert(said);
+                reason.get_or_insert(metrics);
             }
         }
-        Ok((reason.unwrap_or_else(|| "there are no series".to_owned()), None))
+        let metrics = reason.unwrap_or_else(|| "there are no series".to_owned());
+        Ok(Learned { metrics, arguments: String::new(), state: None })
     }
 
     /// The function that a query calls which is just `SELECT * FROM function(…)`.

@@ -3,6 +3,7 @@
 mod daily;
 mod drivers;
 mod judged;
+mod trade;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::isolation_forest::{Cutoff, ForestOptions};
 use crate::point::{Direction, Point, Severity, Side, Status};
 use drivers::Drivers;
 use judged::{Judged, Points};
+use trade::{RETURNS_COL, REVENUE_COL, Trade};
 
 const SIGNATURE: Signature = Signature {
     name: "detect_anomalies",
@@ -36,8 +38,9 @@ const SIGNATURE: Signature = Signature {
             kind: Kind::Text,
             default: Some("auto"),
             doc: "auto, forecast (daily values), stl (a season and a trend), robust_z (distance from the median) or \
-                  isolation_forest (a point's recent past as features); auto takes forecast for 56 days and more \
-                  without negative values, stl for 24 regular points and more, else robust_z",
+                  isolation_forest (a point's recent past as features, with returns_col and revenue_col also of what \
+                  came back and of the price); auto takes forecast for 56 days and more without negative values, stl \
+                  for 24 regular points and more, else robust_z",
         },
         THRESHOLD,
         CONTAMINATION,
@@ -78,6 +81,8 @@ const SIGNATURE: Signature = Signature {
         Argument::ID_COLS,
         Argument::AS_OF,
         SEED,
+        RETURNS_COL,
+        REVENUE_COL,
     ],
 };
 
@@ -146,7 +151,9 @@ impl TableFunction for DetectSeries {
                 arguments.error(CONTAMINATION.name, "contamination belongs to method => 'isolation_forest'");
             return Err(error.with_hint("give a threshold instead"));
         }
-        if !call.known.is_empty() && !matches!(method, None | Some(Method::Forecast)) {
+        let trade = Trade::read(call, forested)?;
+        let promotions = if trade.given().next().is_some() { Vec::new() } else { call.known.clone() };
+        if !promotions.is_empty() && !matches!(method, None | Some(Method::Forecast)) {
             let error =
                 arguments.error("promotions", "promotions belongs to method => 'forecast' and to auto");
             return Err(error.with_hint("leave out the method, or the promotions"));
@@ -162,7 +169,8 @@ impl TableFunction for DetectSeries {
             region,
             time: call.time.clone(),
             measure: call.value.clone(),
-            promotions: call.known.clone(),
+            promotions,
+            trade,
             drivers: Drivers::read(call)?,
             ids: call.ids.clone(),
         })))
@@ -185,6 +193,7 @@ struct DetectOperator {
     measure: String,
     /// Names of the numbers that may explain a day.
     promotions: Vec<String>,
+    trade: Trade,
     drivers: Option<Drivers>,
     /// Names of the id columns.
     ids: Vec<String>,
@@ -205,6 +214,9 @@ impl PanelOperator for DetectOperator {
         }
         if let Some(drivers) = &self.drivers {
             text += &format!(", driver_cols=[{}]", drivers.describe(&self.ids));
+        }
+        for (argument, column) in self.trade.given() {
+            text += &format!(", {argument}={column}");
         }
         text + &format!(", holiday_region={}", self.region.name())
     }
@@ -248,7 +260,7 @@ impl DetectOperator {
         workers: &Workers,
         name: impl Fn(&[(usize, &Judged)]) -> Result<Named>,
     ) -> Result<Vec<Vec<ArrayRef>>> {
-        let points = workers.map(panel.len(), |at| Ok(Points::of(&panel[at], self.method)))?;
+        let points = workers.map(panel.len(), |at| Ok(Points::of(&panel[at], self.method, &self.trade)))?;
         let mut judged = self.judge_daily(panel, &points, workers)?;
         let others: Vec<usize> = (0..panel.len()).filter(|at| !judged.contains_key(at)).collect();
         let found = workers.map(others.len(), |at| Ok(self.judge_alone(&points[others[at]])))?;

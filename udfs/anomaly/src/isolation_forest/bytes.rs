@@ -1,19 +1,19 @@
-//! A forest as bytes, little-endian: version, columns (u16), sample size (u16), trees (u16), then for each feature the
-//! least value and the factor (f64), then for each tree its cuts (f32 threshold, u16 feature) and lengths (f32), as many as
-//! follow from the sample size and the tree's number.
+//! A forest as bytes, little-endian: version, whether every other tree has half of the sample (0 or 1), columns (u16),
+//! sample size (u16), trees (u16), then for each feature the least value and the factor (f64), then for each tree its cuts
+//! (f32 threshold, u16 feature) and lengths (f32), as many as follow from the sample size and the tree's number.
 
-use super::{Cut, IsolationForest, MAX_SAMPLE, MAX_TREES, Scale, Tree, shape};
+use super::{Cut, IsolationForest, MAX_SAMPLE, MAX_TREES, Sample, Scale, Tree};
 use crate::{Error, MAX_COLUMNS};
 
 /// Version of the format; the first byte.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 impl IsolationForest {
     /// The forest as bytes, about 7 KiB a tree of 256 rows and 2 a tree of 128. The same forest gives the same bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        for count in [self.columns(), self.sample_size, self.trees.len()] {
+        let mut bytes = vec![VERSION, u8::from(self.sample.halved)];
+        for count in [self.columns(), self.sample.rows, self.trees.len()] {
             bytes.extend((count as u16).to_le_bytes());
         }
         for (least, factor) in self.scale.least.iter().zip(&self.scale.factor) {
@@ -41,6 +41,11 @@ impl IsolationForest {
         if reader.take::<1>()? != [VERSION] {
             return Err(Error::Bytes("unknown version"));
         }
+        let halved = match reader.take()? {
+            [0] => false,
+            [1] => true,
+            _ => return Err(Error::Bytes("a flag is neither 0 nor 1")),
+        };
         let mut count = || reader.take().map(u16::from_le_bytes).map(usize::from);
         let (columns, sample_size, trees) = (count()?, count()?, count()?);
         let sound = (1..=MAX_COLUMNS).contains(&columns)
@@ -49,7 +54,8 @@ impl IsolationForest {
         if !sound {
             return Err(Error::Bytes("a count is out of range"));
         }
-        let inner = |tree| (1_usize << shape(sample_size, tree).1) - 1;
+        let sample = Sample { rows: sample_size, halved };
+        let inner = |tree| (1_usize << sample.shape(tree).1) - 1;
         let nodes = (0..trees).map(|tree| 6 * inner(tree) + 4 * (2 * inner(tree) + 1));
         if reader.0.len() != 16 * columns + nodes.sum::<usize>() {
             return Err(Error::Bytes("the length is wrong"));
@@ -63,7 +69,7 @@ impl IsolationForest {
             return Err(Error::Bytes("a scale is not finite"));
         }
         let trees = (0..trees).map(|tree| reader.tree(inner(tree), columns)).collect::<Result<_, _>>()?;
-        Ok(IsolationForest { scale, sample_size, trees })
+        Ok(IsolationForest { scale, sample, trees })
     }
 }
 
@@ -106,6 +112,11 @@ mod tests {
     #[test]
     fn a_forest_survives_the_round_trip_and_damage_is_noticed() {
         let values = square();
+        let many = values.repeat(2);
+        let options = ForestOptions { trees: Some(2), sample_size: 128, seed: 3 };
+        let halved = IsolationForest::fit(Matrix::new(&many, 2).unwrap(), options).unwrap();
+        assert!(halved.sample.halved && halved.trees[1].height() < halved.trees[0].height());
+        assert_eq!(IsolationForest::from_bytes(&halved.to_bytes()).as_ref(), Ok(&halved));
         let options = ForestOptions { trees: Some(5), sample_size: 50, seed: 3 };
         let forest = IsolationForest::fit(Matrix::new(&values, 2).unwrap(), options).unwrap();
         let bytes = forest.to_bytes();

@@ -113,7 +113,7 @@ struct ChangepointOperator {
 impl ChangepointOperator {
     fn segments(&self, series: &Series) -> Result<(Vec<Segment>, Regular), Unforecastable> {
         let regular =
-            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
+            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps, &[])?;
         Ok((changepoints(&regular.values, self.change, self.shortest, self.penalty), regular))
     }
 }

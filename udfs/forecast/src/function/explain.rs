@@ -10,13 +10,15 @@ use smartsneaks_table_function::{
 };
 
 use super::{
-    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HORIZON, MODEL, NON_NEGATIVE, confidence_level, frequency, gaps,
-    horizon, model, timestamps,
+    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, confidence_level,
+    frequency, gaps, holiday_region, horizon, model, timestamps,
 };
+use crate::covariate::Cause;
 use crate::explain::{Component, Explanation, explain};
 use crate::forecast::Request;
 use crate::frequency::Frequency;
 use crate::gaps::{Gaps, regularise_with};
+use crate::holiday::HolidayRegion;
 use crate::model::Model;
 use crate::operator::covariates;
 use crate::unforecastable::Unforecastable;
@@ -24,7 +26,7 @@ use crate::unforecastable::Unforecastable;
 const SIGNATURE: Signature = Signature {
     name: "explain_forecast",
     aliases: &[],
-    description: "Takes the forecast of each series apart: one row a step, whose trend, seasonal parts and effects of what is known of the future add up to the \
+    description: "Takes the forecast of each series apart: one row a step, whose trend, seasonal parts, effects of holidays and of what is known of the future (promotions, prices) add up to the \
                   forecast. What a model of many series says can't be taken apart; this is the series' own model.",
     example: "SELECT forecast_timestamp, forecast_value, trend, seasonal_period_weekly, seasonal_period_yearly FROM \
               explain_forecast('SKU1')",
@@ -37,6 +39,7 @@ const SIGNATURE: Signature = Signature {
         Argument::ID_COLS,
         FREQUENCY,
         MODEL,
+        HOLIDAY_REGION,
         Argument::FUTURE,
         NON_NEGATIVE,
         GAP_FILL,
@@ -76,6 +79,7 @@ impl TableFunction for ExplainForecast {
                 model: model(arguments)?,
                 frequency: frequency(arguments, &call.time)?,
                 gaps: gaps(arguments)?,
+                holiday_region: holiday_region(arguments)?,
                 non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
                 time: call.time.clone(),
             }),
@@ -87,7 +91,7 @@ impl TableFunction for ExplainForecast {
 type Part = (&'static str, fn(Component, Frequency) -> bool);
 
 /// The parts, as BigQuery's `ML.EXPLAIN_FORECAST` calls those that it has, and what belongs to each.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("trend", |part, _| part == Component::Trend),
     ("seasonal_period_daily", |part, step| part == Component::Season(24) && step == Frequency::Hourly),
     ("seasonal_period_weekly", |part, step| match part {
@@ -101,7 +105,8 @@ const PARTS: [Part; 6] = [
         Component::Year => true,
         _ => false,
     }),
-    ("future_effect", |part, _| matches!(part, Component::Effect(_))),
+    ("holiday_effect", |part, _| part == Component::Effect(Cause::Holiday)),
+    ("promotion_effect", |part, _| matches!(part, Component::Effect(Cause::Promotion | Cause::Other))),
     ("limit_effect", |part, _| part == Component::Limit),
 ];
 
@@ -112,6 +117,7 @@ struct ExplainOperator {
     model: Model,
     frequency: Option<Frequency>,
     gaps: Gaps,
+    holiday_region: HolidayRegion,
     non_negative: bool,
     time: DataType,
 }
@@ -119,8 +125,9 @@ struct ExplainOperator {
 impl ExplainOperator {
     /// The explanation, the times of its steps in microseconds, and their distance.
     fn explain(&self, series: &Series) -> Result<(Explanation, Vec<Option<i64>>, Frequency), Unforecastable> {
-        let regular =
-            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
+        let holidays = self.holiday_region.days();
+        let Series { times, values, until, .. } = series;
+        let regular = regularise_with(times, values, self.frequency, *until, self.gaps, holidays)?;
         let request = Request {
             horizon: self.horizon,
             confidence_level: self.level,
@@ -128,7 +135,7 @@ impl ExplainOperator {
             season: regular.frequency().seasons(),
             non_negative: self.non_negative,
         };
-        let known = covariates(series, &regular, self.horizon);
+        let known = covariates(series, &regular, self.horizon, self.holiday_region);
         let explained = explain(&regular.values, &request, &known)?;
         let first = regular.values.len();
         let times = (first..first + self.horizon).map(|index| regular.time(index)).collect();
@@ -138,7 +145,8 @@ impl ExplainOperator {
 
 impl SeriesOperator for ExplainOperator {
     fn describe(&self) -> String {
-        format!("model={}, horizon={}", self.model, self.horizon)
+        let Self { model, horizon, holiday_region, .. } = self;
+        format!("model={model}, horizon={horizon}, holiday_region={}", holiday_region.name())
     }
 
     fn process(&self, series: &Series) -> Result<Vec<ArrayRef>> {

@@ -70,7 +70,7 @@ type Found = (Vec<Season>, f64, Frequency);
 impl SeasonalityOperator {
     fn find(&self, series: &Series) -> Result<Found, Unforecastable> {
         let regular =
-            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps)?;
+            regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps, &[])?;
         let mut found = seasonality(&regular.values, &[]);
         // A peak that chance explains is no cycle, however well it can be fitted.
         found.seasons.retain(|season| season.significant);

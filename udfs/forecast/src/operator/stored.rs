@@ -227,7 +227,7 @@ impl Trainer for ForecastTrainer {
         if !operator.non_negative {
             return Ok(Err("a kept model forecasts values from 0 on: non_negative must be true".to_owned()));
         }
-        let regular = workers.map(panel.len(), |at| Ok(operator.regular(&panel[at])))?;
+        let regular = operator.regular_of(panel, panel.len(), workers)?;
         if let Some(kept) = &self.judged {
             return self.judge(kept, panel, &regular, workers);
         }

@@ -69,7 +69,7 @@ impl ForecastOperator {
         let chosen: Vec<usize> = (0..panel.len()).filter(|at| suits(&regular[*at])).collect();
         let request = PanelRequest {
             horizon: self.horizon,
-            holidays: kinds(&self.holiday_region.holidays()),
+            holidays: kinds(self.holiday_region.holidays()),
             series: chosen.len(),
             seed: self.seed,
         };

@@ -5,17 +5,17 @@ use smartsneaks_table_function::Series;
 
 use super::super::rows::listed;
 use super::DetectOperator;
+use super::trade::{Trade, Traded};
 use crate::auto::{Method, series_method};
 use crate::explanation::{Facts, explain, explain_features};
 use crate::isolation_forest::{IsolationForest, judge_scores};
 use crate::point::{Direction, Side};
 use crate::robust_z::{ROBUST_Z_THRESHOLD, robust_z, robust_z_or_counts};
 use crate::stl::{StlOptions, stl};
-use crate::windowed::{WINDOWED_FEATURES, windowed_features};
 use crate::{Contribution, Error, Matrix, Point};
 
 /// Values before a point that an isolation forest looks at.
-const WINDOW: usize = 28;
+pub(super) const WINDOW: usize = 28;
 /// Place of the mean of those values among the features.
 const ROLLING_MEAN: usize = 3;
 const SECOND: i64 = 1_000_000;
@@ -27,24 +27,32 @@ pub(super) struct Points {
     pub(super) times: Vec<Option<i64>>,
     pub(super) values: Vec<f64>,
     pub(super) method: Method,
+    /// What came back and what was paid.
+    traded: Traded,
     /// Days without a row that count as zero.
     filled: usize,
 }
 
 impl Points {
     /// Days without a sale are zeros, in a series of days; measurements within the day stay as they are.
-    pub(super) fn of(series: &Series, method: Option<Method>) -> Points {
+    pub(super) fn of(series: &Series, method: Option<Method>, trade: &Trade) -> Points {
         let within_days = Frequency::infer(&series.times) == Frequency::Hourly;
         let regular = match within_days {
             true => None,
             false => regularise(&series.times, &series.values, None, series.until).ok(),
         };
-        let (times, values, filled): (Vec<Option<i64>>, _, _) = match regular {
+        let traded = trade.of(series);
+        let (times, values, filled, traded): (Vec<Option<i64>>, _, _, _) = match regular {
             Some(regular) => {
                 let times = (0..regular.values.len()).map(|at| regular.time(at)).collect();
-                (times, regular.values, regular.gaps_filled)
+                // Numbers at the same times stand on the same steps; sums beyond all numbers say nothing.
+                let traded = traded.map(|numbers| {
+                    let steps = regularise(&series.times, numbers, None, series.until);
+                    steps.map_or_else(|_| vec![0.0; regular.values.len()], |steps| steps.values)
+                });
+                (times, regular.values, regular.gaps_filled, traded)
             }
-            None => (series.times.iter().copied().map(Some).collect(), series.values.clone(), 0),
+            None => (series.times.iter().copied().map(Some).collect(), series.values.clone(), 0, traded),
         };
         let seconds: Vec<i64> = times.iter().flatten().map(|time| time.div_euclid(SECOND)).collect();
         let found = series_method(&seconds, &values);
@@ -56,7 +64,7 @@ impl Points {
             (Some(Method::Stl { .. }), _) => Method::Stl { season: 1 },
             (Some(method), _) => method,
         };
-        Points { times, values, method, filled }
+        Points { times, values, method, traded, filled }
     }
 
     pub(super) fn remark(&self) -> Option<String> {
@@ -162,11 +170,11 @@ impl DetectOperator {
                 stl(values, StlOptions { season, threshold: self.threshold, side: self.side })?
             }
             Method::IsolationForest => {
-                let features = windowed_features(values, 7, WINDOW)?;
-                let matrix = Matrix::new(&features, WINDOWED_FEATURES.len())?;
+                let (names, features) = points.traded.features(values)?;
+                let matrix = Matrix::new(&features, names.len())?;
                 let forest = IsolationForest::fit(matrix, self.forest)?;
                 let mut judged = judge_scores(&forest.scores(matrix)?, self.cutoff)?;
-                let rows = features.chunks_exact(WINDOWED_FEATURES.len());
+                let rows = features.chunks_exact(names.len());
                 for ((point, value), row) in judged.iter_mut().zip(values).zip(rows) {
                     // A row of features has no expectation of its own.
                     (point.value, point.expected) = (*value, f64::NAN);
@@ -178,7 +186,7 @@ impl DetectOperator {
                 let anomalies: Vec<usize> = (0..judged.len()).filter(|at| judged[*at].is_anomaly).collect();
                 let parts = forest.contributions(matrix, &anomalies)?;
                 let named = |shares: Vec<f64>| {
-                    let parts = WINDOWED_FEATURES.iter().zip(shares);
+                    let parts = names.iter().zip(shares);
                     parts.map(|(name, share)| Contribution { name: (*name).to_owned(), share }).collect()
                 };
                 shares = anomalies.into_iter().zip(parts.into_iter().map(named)).collect();
