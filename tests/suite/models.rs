@@ -63,7 +63,7 @@ async fn a_model_is_trained_once_and_asked_by_name() {
     let line = rows(&client, registered).await;
     let arguments = "horizon => 14, confidence_level => 0.95, frequency => 'auto', model => 'auto', \
                      holiday_region => 'IN-TN', non_negative => true, reconcile => 'none', \
-                     reconcile_method => 'mint_shrink', gap_fill => 'auto', seed => 0";
+                     reconcile_method => 'mint_shrink', gap_fill => 'auto', output_history => false, seed => 0";
     let query = "SELECT * FROM forecast('*')";
     assert_eq!(line, [format!("1|1|forecast|{query}|true|true|true|{arguments}")]);
     assert_eq!(engine.lake().head().await.unwrap().number, 2);

@@ -67,7 +67,7 @@ impl PanelOperator for OneByOne {
     }
 
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
-        workers.map(panel.len(), |at| self.0.process(&panel[at]))
+        workers.rows(panel.len(), |at| self.0.process(&panel[at]))
     }
 
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

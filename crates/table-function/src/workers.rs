@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use arrow::array::ArrayRef;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryReservation;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// The threads that a function over a whole panel or relation may use, and the flag that stops them.
@@ -15,6 +17,8 @@ pub struct Workers {
     threads: usize,
     stop: Arc<AtomicBool>,
     pool: Arc<OnceLock<Option<Lent>>>,
+    /// What the statement's work takes; None where nobody counts.
+    memory: Option<Arc<MemoryReservation>>,
 }
 
 /// Pools that no statement has at the moment. A thread that is new starts with no memory of its own, and to get the pages
@@ -65,7 +69,12 @@ impl Workers {
     /// Workers on at most `threads` threads.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1), stop: Arc::default(), pool: Arc::default() }
+        Self { threads: threads.max(1), stop: Arc::default(), pool: Arc::default(), memory: None }
+    }
+
+    /// The same, whose work takes its memory from a reservation.
+    pub(crate) fn holding(self, memory: MemoryReservation) -> Self {
+        Self { memory: Some(Arc::new(memory)), ..self }
     }
 
     /// Stops the work when what is returned is dropped.
@@ -104,6 +113,30 @@ impl Workers {
         done.into_iter().collect()
     }
 
+    /// [`map`](Self::map) of what becomes rows: their memory is held until the statement ends.
+    ///
+    /// # Errors
+    /// Those of [`map`](Self::map) and [`hold`](Self::hold).
+    pub fn rows(
+        &self,
+        count: usize,
+        work: impl Fn(usize) -> Result<Vec<ArrayRef>> + Sync,
+    ) -> Result<Vec<Vec<ArrayRef>>> {
+        self.map(count, |item| {
+            let columns = work(item)?;
+            self.hold(columns.iter().map(|column| column.get_array_memory_size()).sum())?;
+            Ok(columns)
+        })
+    }
+
+    /// Takes bytes from the statement's memory until it ends: what grows with a call's arguments.
+    ///
+    /// # Errors
+    /// When the pool has no more.
+    pub fn hold(&self, bytes: usize) -> Result<()> {
+        self.memory.as_ref().map_or(Ok(()), |memory| memory.try_grow(bytes))
+    }
+
     /// Does all of a statement's work on the threads: what it then maps is handed over without waking any of them.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match self.pool() {
@@ -131,6 +164,9 @@ impl Workers {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Int64Array;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+
     use super::*;
 
     #[test]
@@ -151,6 +187,19 @@ mod tests {
             let error = Workers::new(threads).map(50, odd).unwrap_err();
             assert!(error.to_string().contains("item 1"), "{error}");
         }
+    }
+
+    #[test]
+    fn rows_take_memory_until_there_is_none() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100_000));
+        let workers = Workers::new(2).holding(MemoryConsumer::new("test").register(&pool));
+        let row = |_| Ok(vec![Arc::new(Int64Array::from(vec![7; 1_000])) as ArrayRef]);
+        assert_eq!(workers.rows(10, row).unwrap().len(), 10);
+        assert!(pool.reserved() > 80_000);
+        let error = workers.rows(10, row).unwrap_err();
+        assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
+        drop(workers);
+        assert_eq!(pool.reserved(), 0);
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub fn explain(
 
 /// The average of a path over one period, centred on each step. Before the first step and after the last the path is
 /// taken to have the phases of the nearest period, moved by the growth from one period to the next.
-fn smooth(path: &[f64], period: usize) -> Vec<f64> {
+pub(crate) fn smooth(path: &[f64], period: usize) -> Vec<f64> {
     let count = path.len();
     let half = period / 2;
     let mean = |from: usize| path[from..from + period].iter().sum::<f64>() / period as f64;

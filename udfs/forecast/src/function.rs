@@ -65,6 +65,12 @@ const NON_NEGATIVE: Argument = Argument {
     default: Some("true"),
     doc: "values below 0 can't happen: forecasts and bounds stop there",
 };
+const OUTPUT_HISTORY: Argument = Argument {
+    name: "output_history",
+    kind: Kind::Boolean,
+    default: Some("false"),
+    doc: "the history as it was learned comes before the forecast: horizon_step counts back from 0, without bounds",
+};
 const GAP_FILL: Argument = Argument {
     name: "gap_fill",
     kind: Kind::Text,

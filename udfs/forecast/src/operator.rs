@@ -2,6 +2,7 @@
 
 mod closed;
 mod evaluate;
+mod explain;
 mod levels;
 mod stored;
 mod together;
@@ -17,7 +18,7 @@ use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers}
 use crate::calendar::Regular;
 use crate::civil::DAY;
 use crate::covariate::{Cause, Covariate};
-use crate::forecast::{Point, Request, forecast_with};
+use crate::forecast::{Forecast, Point, Request, forecast_with};
 use crate::frequency::Frequency;
 use crate::function::timestamps;
 use crate::gaps::{Gaps, regularise_with};
@@ -26,6 +27,7 @@ use crate::model::Model;
 use crate::unforecastable::Unforecastable;
 
 pub(crate) use evaluate::EvaluateOperator;
+pub(crate) use explain::ExplainOperator;
 pub(crate) use levels::Levels;
 pub(crate) use stored::{ForecastTrainer, Kept, StoredForecast};
 
@@ -45,6 +47,8 @@ pub(crate) struct ForecastOperator {
     /// Holidays that models of daily series learn from.
     pub(crate) holiday_region: HolidayRegion,
     pub(crate) non_negative: bool,
+    /// The history is told before the forecast.
+    pub(crate) output_history: bool,
     /// Seed of what such a model draws.
     pub(crate) seed: u64,
     /// Names of the numbers that are known of each time.
@@ -106,21 +110,19 @@ impl ForecastOperator {
         if let Some(kept) = &self.kept {
             return self.ask(kept, series, regular);
         }
-        let request = Request {
+        let known = covariates(series, regular, self.horizon, self.holiday_region);
+        Ok(Made::of(forecast_with(&regular.values, &self.request(regular), &known)?))
+    }
+
+    /// What is asked of a series.
+    fn request(&self, regular: &Regular) -> Request {
+        Request {
             horizon: self.horizon,
             confidence_level: self.level,
             model: self.model,
             season: regular.frequency().seasons(),
             non_negative: self.non_negative,
-        };
-        let known = covariates(series, regular, self.horizon, self.holiday_region);
-        let forecast = forecast_with(&regular.values, &request, &known)?;
-        Ok(Made {
-            points: forecast.points,
-            model: forecast.model.name().into(),
-            skill_vs_naive: forecast.skill_vs_naive,
-            detail: forecast.detail.map(Into::into),
-        })
+        }
     }
 
     /// The rows of a series, or the one that says why there are none.
@@ -137,8 +139,11 @@ impl ForecastOperator {
     }
 
     fn rows(&self, series: &Series, regular: &Regular, made: &Made) -> Result<Vec<ArrayRef>> {
-        let (rows, history) = (made.points.len(), regular.values.len());
-        let times = (history..history + rows).map(|index| regular.time(index)).collect::<Option<Vec<_>>>();
+        let (ahead, history) = (made.points.len(), regular.values.len());
+        let past = if self.output_history { history } else { 0 };
+        let rows = past + ahead;
+        let times =
+            (history - past..history + ahead).map(|index| regular.time(index)).collect::<Option<Vec<_>>>();
         let Some(times) = times else {
             let reason = Unforecastable::OutOfRange { what: "forecast_timestamp" };
             return self.refused(series, reason.code(), &reason.to_string());
@@ -162,25 +167,31 @@ impl ForecastOperator {
         if regular.partial_dropped {
             remarks.push("the unfinished last step is forecast, not read".to_string());
         }
-        let steps = (1..).take(rows).collect::<Vec<i32>>();
-        let column = |of: fn(&Point) -> f64| -> ArrayRef {
-            Arc::new(made.points.iter().map(of).map(Some).collect::<Float64Array>())
+        // The last step of the history is 0.
+        let steps = (1 - past as i32..).take(rows).collect::<Vec<i32>>();
+        let column = |known: &[f64], of: fn(&Point) -> f64| -> ArrayRef {
+            let known = known.iter().copied().map(Some).chain(std::iter::repeat(None)).take(past);
+            Arc::new(known.chain(made.points.iter().map(of).map(Some)).collect::<Float64Array>())
         };
-        let repeat = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
+        // Of the history there is nothing to tell.
+        let repeat = |text: Option<&str>| -> ArrayRef {
+            let none = std::iter::repeat_n(None, past);
+            Arc::new(none.chain(std::iter::repeat_n(text, ahead)).collect::<StringArray>())
+        };
         let detail = remarks.join("; ");
         Ok(vec![
             timestamps(&self.time, times.into_iter().map(Some))?,
             Arc::new(Int32Array::from(steps)),
-            column(|point| point.value),
-            column(|point| point.lower),
-            column(|point| point.upper),
+            column(&regular.values, |point| point.value),
+            column(&[], |point| point.lower),
+            column(&[], |point| point.upper),
             Arc::new(Float64Array::from(vec![self.level; rows])),
-            repeat(&made.model),
+            repeat(Some(&made.model)),
             Arc::new(Float64Array::from(vec![made.skill_vs_naive; rows])),
             Arc::new(Int64Array::from(vec![history as i64; rows])),
             Arc::new(Int64Array::from(vec![self.version; rows])),
-            repeat("ok"),
-            if remarks.is_empty() { new_null_array(&DataType::Utf8, rows) } else { repeat(&detail) },
+            Arc::new(StringArray::from(vec!["ok"; rows])),
+            repeat(Some(detail.as_str()).filter(|_| !remarks.is_empty())),
         ])
     }
 
@@ -215,6 +226,9 @@ impl ForecastOperator {
         );
         if self.gaps != Gaps::default() {
             text += &format!(", gap_fill={}", self.gaps.name());
+        }
+        if self.output_history {
+            text += ", output_history=true";
         }
         if !self.known.is_empty() {
             text += &format!(", future=[{}]", self.known.join(", "));
@@ -292,6 +306,18 @@ struct Made {
     detail: Option<Arc<str>>,
 }
 
+impl Made {
+    /// By the series' own model.
+    fn of(forecast: Forecast) -> Made {
+        Made {
+            points: forecast.points,
+            model: forecast.model.name().into(),
+            skill_vs_naive: forecast.skill_vs_naive,
+            detail: forecast.detail.map(Into::into),
+        }
+    }
+}
+
 impl SeriesOperator for ForecastOperator {
     fn describe(&self) -> String {
         self.description()
@@ -325,14 +351,19 @@ impl PanelOperator for ForecastOperator {
         let mut together = self.together(&panel[..own], &regular[..own], workers)?;
         // A series that the panel's model does not take goes on alone.
         let alone: Vec<usize> = (0..panel.len()).filter(|at| !together.contains_key(at)).collect();
-        let made = workers.map(alone.len(), |at| Ok(self.alone(&panel[alone[at]], &regular[alone[at]])))?;
+        let made = workers.map(alone.len(), |at| {
+            let made = self.alone(&panel[alone[at]], &regular[alone[at]]);
+            let points = made.as_ref().map_or(0, |made| made.points.len());
+            workers.hold(points * size_of::<Point>())?;
+            Ok(made)
+        })?;
         let made = alone.into_iter().zip(made);
         let mut made: BTreeMap<usize, _> = made.chain(std::mem::take(&mut together)).collect();
         if let Some(levels) = &self.levels {
             levels.agree((&panel[..own], &regular), &mut made, self.non_negative)?;
         }
         let made: Vec<_> = made.into_values().map(Mutex::new).collect();
-        workers.map(panel.len(), |at| {
+        workers.rows(panel.len(), |at| {
             let none = Err(Unforecastable::InvalidRequest("taken"));
             let made = std::mem::replace(&mut *made[at].lock().unwrap_or_else(PoisonError::into_inner), none);
             self.told(&panel[at], &regular[at], made)

@@ -11,6 +11,7 @@ mod bins;
 mod boost;
 mod bytes;
 mod draw;
+mod explain;
 mod features;
 mod hierarchy;
 mod holdout;

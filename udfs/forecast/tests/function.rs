@@ -213,7 +213,7 @@ async fn the_signature_reads_as_sql_and_its_example_runs() {
     let expected = "forecast(series, horizon => 14, confidence_level => 0.95, data_col, timestamp_col, id_cols, \
                     frequency => 'auto', model => 'auto', holiday_region => 'IN-TN', future, non_negative => true, \
                     reconcile => 'none', reconcile_method => 'mint_shrink', \
-                    gap_fill => 'auto', as_of, seed => 0)";
+                    gap_fill => 'auto', as_of, output_history => false, seed => 0)";
     assert_eq!(signature.to_string(), expected);
     assert_eq!(rows(signature.example).await.num_rows(), 28);
 }

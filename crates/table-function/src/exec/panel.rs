@@ -34,6 +34,7 @@ pub(super) fn stream(
     workers: Workers,
 ) -> SendableRecordBatchStream {
     let schema = Arc::clone(&rows.schema);
+    let workers = workers.holding(memory.new_empty());
     let work = Work { operator, shape, memory, meter, workers };
     let batches = stream::once(work.run(readings, known, rows)).try_flatten();
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))

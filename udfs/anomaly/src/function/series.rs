@@ -177,6 +177,9 @@ impl TableFunction for DetectSeries {
     }
 }
 
+/// What a point takes while its series is judged: its values, what is expected of them, and what is made of both.
+const BYTES_A_POINT: usize = 130;
+
 /// `detect_anomalies` with its arguments checked.
 #[derive(Debug)]
 struct DetectOperator {
@@ -260,7 +263,10 @@ impl DetectOperator {
         workers: &Workers,
         name: impl Fn(&[(usize, &Judged)]) -> Result<Named>,
     ) -> Result<Vec<Vec<ArrayRef>>> {
-        let points = workers.map(panel.len(), |at| Ok(Points::of(&panel[at], self.method, &self.trade)))?;
+        let points = workers.map(panel.len(), |at| {
+            workers.hold(BYTES_A_POINT * panel[at].values.len())?;
+            Ok(Points::of(&panel[at], self.method, &self.trade))
+        })?;
         let mut judged = self.judge_daily(panel, &points, workers)?;
         let others: Vec<usize> = (0..panel.len()).filter(|at| !judged.contains_key(at)).collect();
         let found = workers.map(others.len(), |at| Ok(self.judge_alone(&points[others[at]])))?;
@@ -275,7 +281,7 @@ impl DetectOperator {
             }
         }
         workers.check()?;
-        workers.map(panel.len(), |at| match &judged[&at] {
+        workers.rows(panel.len(), |at| match &judged[&at] {
             Ok(judged) => self.rows(&panel[at], judged),
             Err(error) => self.refuse(&panel[at], code(error), &error.to_string()),
         })

@@ -102,6 +102,7 @@ impl TableFunction for EvaluateForecast {
                 gaps: gaps(arguments)?,
                 holiday_region: holiday_region(arguments)?,
                 non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
+                output_history: false,
                 seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
                 time: call.time.clone(),
                 known: call.known.clone(),

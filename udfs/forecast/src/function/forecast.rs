@@ -8,8 +8,8 @@ use smartsneaks_table_function::{
 };
 
 use super::{
-    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, RECONCILE,
-    RECONCILE_METHOD, SEED, confidence_level, frequency, gaps, holiday_region, horizon, model,
+    CONFIDENCE_LEVEL, FREQUENCY, GAP_FILL, HOLIDAY_REGION, HORIZON, MODEL, NON_NEGATIVE, OUTPUT_HISTORY,
+    RECONCILE, RECONCILE_METHOD, SEED, confidence_level, frequency, gaps, holiday_region, horizon, model,
 };
 use crate::model::Model;
 use crate::operator::{ForecastOperator, ForecastTrainer, Kept, Levels, StoredForecast};
@@ -38,6 +38,7 @@ const SIGNATURE: Signature = Signature {
         RECONCILE_METHOD,
         GAP_FILL,
         Argument::AS_OF,
+        OUTPUT_HISTORY,
         SEED,
     ],
 };
@@ -93,7 +94,8 @@ impl TableFunction for ForecastFunction {
     }
 }
 
-fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
+/// The forecast that a call asks for; of `reconcile`, if its function has it.
+pub(super) fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
     let arguments = &call.arguments;
     let horizon = horizon(arguments)?;
     let kept = match &call.stored {
@@ -114,6 +116,7 @@ fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
         gaps: gaps(arguments)?,
         holiday_region: holiday_region(arguments)?,
         non_negative: arguments.boolean(NON_NEGATIVE.name).unwrap_or(true),
+        output_history: arguments.boolean(OUTPUT_HISTORY.name).unwrap_or(false),
         seed: arguments.integer(SEED.name).unwrap_or_default().cast_unsigned(),
         time: call.time.clone(),
         known: call.known.clone(),
@@ -125,12 +128,12 @@ fn operator(call: &Call) -> Result<ForecastOperator, ArgumentError> {
 /// The levels of `reconcile`, and how they are made to agree.
 fn levels(call: &Call) -> Result<Option<Levels>, ArgumentError> {
     let arguments = &call.arguments;
-    let method = match arguments.text(RECONCILE_METHOD.name).unwrap_or_default() {
+    let path = arguments.text(RECONCILE.name).unwrap_or("none");
+    let method = match arguments.text(RECONCILE_METHOD.name).unwrap_or("mint_shrink") {
         name if name.eq_ignore_ascii_case("mint_shrink") => Reconciliation::MinTShrink,
         name if name.eq_ignore_ascii_case("bottom_up") => Reconciliation::BottomUp,
         name => return Err(arguments.not_among(RECONCILE_METHOD.name, name, &["mint_shrink", "bottom_up"])),
     };
-    let path = arguments.text(RECONCILE.name).unwrap_or_default();
     if path.eq_ignore_ascii_case("none") {
         return Ok(None);
     }

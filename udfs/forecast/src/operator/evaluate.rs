@@ -74,13 +74,7 @@ impl EvaluateOperator {
         regular: &Regular,
         together: &Together,
     ) -> Result<Vec<Evaluation>, Unforecastable> {
-        let request = Request {
-            horizon: self.forecast.horizon,
-            confidence_level: self.forecast.level,
-            model: Model::Auto,
-            season: regular.frequency().seasons(),
-            non_negative: self.forecast.non_negative,
-        };
+        let request = self.forecast.request(regular);
         let known = covariates(series, regular, 0, self.forecast.holiday_region);
         let make = |model, origin: usize| {
             if let (Model::Auto, Some(points)) = (model, together.points.get(&origin)) {
@@ -213,7 +207,7 @@ impl PanelOperator for EvaluateOperator {
     fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
         let regular = self.forecast.regular_of(panel, panel.len(), workers)?;
         let together = self.together(panel, &regular, workers)?;
-        workers.map(panel.len(), |at| self.told(&panel[at], &regular[at], &together[at]))
+        workers.rows(panel.len(), |at| self.told(&panel[at], &regular[at], &together[at]))
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

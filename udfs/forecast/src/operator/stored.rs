@@ -124,6 +124,20 @@ impl StoredForecast {
         self.locals.get(&names(&series.ids))
     }
 
+    /// The model of the panel.
+    pub(super) fn model(&self) -> &PanelModel {
+        &self.model
+    }
+
+    /// A whole series as the model wants it, and its local models.
+    pub(super) fn ready(
+        &self,
+        series: &Series,
+        regular: &Regular,
+    ) -> Result<(panel::PreparedSeries, Option<&LocalModel>), Unforecastable> {
+        Ok((self.prepare(series, regular, regular.values.len())?, self.local(series)))
+    }
+
     /// How well the model forecasts the last `held` days from those before them; None where there are too few.
     fn judge(&self, series: &Series, regular: &Regular, held: usize) -> Option<Judged> {
         let cut = regular.values.len().checked_sub(held)?;
@@ -180,8 +194,7 @@ impl ForecastOperator {
         series: &Series,
         regular: &Regular,
     ) -> Result<Made, Unforecastable> {
-        let prepared = kept.forecast.prepare(series, regular, regular.values.len())?;
-        let local = kept.forecast.local(series);
+        let (prepared, local) = kept.forecast.ready(series, regular)?;
         let mut points = kept.forecast.model.predict_with(&prepared, local, self.level)?.points;
         points.truncate(self.horizon);
         let Kept { name, version, warehouse_version, .. } = kept;

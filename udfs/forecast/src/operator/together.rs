@@ -21,6 +21,8 @@ use crate::unforecastable::Unforecastable;
 
 /// Series from which on they are looked at together.
 const MANY: usize = 50;
+/// The same where something is known of each day, such as promotions, that each series alone has seen too seldom.
+const SOME: usize = 10;
 /// Id columns that are told to the model, at most.
 const CODES: usize = 8;
 
@@ -32,31 +34,37 @@ impl ForecastOperator {
         regular: &[Result<Regular, Unforecastable>],
         workers: &Workers,
     ) -> Result<BTreeMap<usize, Result<Made, Unforecastable>>> {
-        if regular.iter().filter(|regular| suits(regular)).count() < MANY
+        let Some(learned) = self.learn_together(panel, regular, workers)? else {
+            return Ok(BTreeMap::new());
+        };
+        let detail: Arc<str> = say(learned.model.report(), self.horizon).into();
+        let made = workers.map(learned.positions.len(), |at| {
+            let (prepared, model) = (&learned.prepared[at], &learned.model);
+            let forecast = model.predict(prepared, self.level).map_err(internal)?;
+            let (model, detail) = (learned.name(), Some(Arc::clone(&detail)));
+            let skill_vs_naive = learned.skills.get(&prepared.position).copied();
+            Ok(Ok(Made { points: forecast.points, model, skill_vs_naive, detail }))
+        })?;
+        Ok(learned.positions.into_iter().zip(made).collect())
+    }
+
+    /// What a forecast of the panel is made from; None where its series are forecast one by one.
+    pub(super) fn learn_together(
+        &self,
+        panel: &[Series],
+        regular: &[Result<Regular, Unforecastable>],
+        workers: &Workers,
+    ) -> Result<Option<Learned>> {
+        let enough = if self.known.is_empty() { MANY } else { SOME };
+        if regular.iter().filter(|regular| suits(regular)).count() < enough
             || self.model != Model::Auto
+            || self.kept.is_some()
             || self.horizon > PANEL_HORIZON
             || !self.non_negative
         {
-            return Ok(BTreeMap::new());
+            return Ok(None);
         }
-        let Some(Learned { model, skills, positions, prepared, .. }) = self.learn(panel, regular, workers)?
-        else {
-            return Ok(BTreeMap::new());
-        };
-        let detail: Arc<str> = say(model.report(), self.horizon).into();
-        let name: Arc<str> = match model.report().method {
-            PanelMethod::Local => "panel_local",
-            PanelMethod::Global => "panel_global",
-            PanelMethod::Average => "panel_average",
-        }
-        .into();
-        let made = workers.map(positions.len(), |at| {
-            let forecast = model.predict(&prepared[at], self.level).map_err(internal)?;
-            let (model, detail) = (Arc::clone(&name), Some(Arc::clone(&detail)));
-            let skill_vs_naive = skills.get(&prepared[at].position).copied();
-            Ok(Ok(Made { points: forecast.points, model, skill_vs_naive, detail }))
-        })?;
-        Ok(positions.into_iter().zip(made).collect())
+        self.learn(panel, regular, workers)
     }
 
     /// Learns from the series of a panel that suit it; None where none does.
@@ -107,6 +115,18 @@ fn suits(regular: &Result<Regular, Unforecastable>) -> bool {
     })
 }
 
+impl Learned {
+    /// What the forecasts' model is called.
+    pub(super) fn name(&self) -> Arc<str> {
+        match self.model.report().method {
+            PanelMethod::Local => "panel_local",
+            PanelMethod::Global => "panel_global",
+            PanelMethod::Average => "panel_average",
+        }
+        .into()
+    }
+}
+
 /// What was learned from a panel.
 pub(super) struct Learned {
     pub(super) model: PanelModel,
@@ -119,7 +139,7 @@ pub(super) struct Learned {
 }
 
 /// What was checked before can't fail.
-fn internal(reason: Unforecastable) -> DataFusionError {
+pub(super) fn internal(reason: Unforecastable) -> DataFusionError {
     DataFusionError::Internal(format!("the panel's model: {reason}"))
 }
 

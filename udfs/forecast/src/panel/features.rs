@@ -53,6 +53,20 @@ const OF_COVARIATE: usize = 3;
 /// Ratios to the level end here.
 const MOST: f64 = 50.0;
 
+/// What a row tells beside the level and the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// What happened at this time of the last year.
+    Year,
+    /// Covariates of the day: promotions, prices.
+    Promotions,
+    /// Days from holidays.
+    Holidays,
+}
+
+/// Days before the origin that say what is usual of a covariate.
+const USUAL: usize = 91;
+
 /// How rows of features are made.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Features {
@@ -176,6 +190,33 @@ impl Features {
         }
         self.holidays.push(day, row);
     }
+
+    /// Takes from a row what it tells: holidays are far off, covariates are as they usually were (their median), last year
+    /// is unknown.
+    pub(crate) fn hide(&self, told: Told, series: &PreparedSeries, origin: usize, row: &mut [f32]) {
+        let holidays = row.len().saturating_sub(self.holidays.width());
+        match told {
+            Told::Year => {
+                let of_year = NAMES.iter().zip(row).filter(|(name, _)| name.starts_with("year_ago"));
+                of_year.for_each(|(_, number)| *number = f32::NAN);
+            }
+            Told::Promotions => {
+                let first = holidays - OF_COVARIATE * self.covariates;
+                for number in 0..self.covariates {
+                    let past = &series.covariate(number)[origin.saturating_sub(USUAL)..origin];
+                    row[first + OF_COVARIATE * number] = median(past);
+                }
+            }
+            Told::Holidays => row[holidays..].fill(f32::NAN),
+        }
+    }
+}
+
+/// The median of what is known; NaN where nothing is.
+fn median(values: &[f32]) -> f32 {
+    let mut known: Vec<f32> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    let middle = known.len() / 2;
+    if known.is_empty() { f32::NAN } else { *known.select_nth_unstable_by(middle, f32::total_cmp).1 }
 }
 
 impl PreparedSeries {

@@ -47,6 +47,11 @@ impl LocalModel {
     /// Mean forecast for the horizon after the first `cut` values. None where the series is not regular (any more), and
     /// where the values that the models were fitted to are not in its history.
     pub(crate) fn means(&self, series: &PreparedSeries, cut: usize) -> Option<Vec<f32>> {
+        self.means_to(series, cut, series.horizon)
+    }
+
+    /// The same for any horizon.
+    pub(crate) fn means_to(&self, series: &PreparedSeries, cut: usize, horizon: usize) -> Option<Vec<f32>> {
         regular(series, cut)?;
         let first = usize::try_from(self.first_day.checked_sub(series.first_day)?).ok()?;
         let values = series.values.get(first..cut).filter(|values| values.len() >= DAYS)?;
@@ -55,12 +60,12 @@ impl LocalModel {
         if fitted.iter().sum::<f64>() != self.sum {
             return None;
         }
-        let mut sum = vec![0.0; series.horizon];
+        let mut sum = vec![0.0; horizon];
         let mut models = 0.0;
         let ets = self.ets.as_ref().map(|ets| ets as &dyn Fitted);
         for fitted in ets.into_iter().chain([&self.theta as &dyn Fitted]) {
-            let mut means = vec![f64::NAN; series.horizon];
-            fitted.walk(&values, values.len(), series.horizon, &mut |_, ahead| means.copy_from_slice(ahead));
+            let mut means = vec![f64::NAN; horizon];
+            fitted.walk(&values, values.len(), horizon, &mut |_, ahead| means.copy_from_slice(ahead));
             if means.iter().all(|mean| mean.is_finite()) {
                 sum.iter_mut().zip(&means).for_each(|(sum, mean)| *sum += mean.max(0.0));
                 models += 1.0;

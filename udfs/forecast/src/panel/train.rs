@@ -225,37 +225,75 @@ impl PanelModel {
                 "confidence_level must be between 0 and 1, both excluded",
             ));
         }
-        let shape = (series.codes.len(), series.covariate_count(), series.horizon);
-        if shape != (self.features.ranks.len(), self.features.covariates, self.horizon) {
-            return Err(Unforecastable::InvalidRequest(
-                "the series has other codes, covariates or horizon than the panel",
-            ));
-        }
+        let asked = self.ask(series, kept)?;
         let method = self.report.method;
-        let origin = series.values.len();
-        let profile = Profile::fit(series, origin, &self.pool);
-        let kept = kept.and_then(|kept| kept.means(series, origin));
-        let local = kept.or_else(|| self.local(series)?.means(series, origin));
-        let spread = profile.spread(&series.values, origin);
         let mut row = Vec::with_capacity(self.features.width());
         let points = (0..self.horizon)
             .map(|step| {
-                let target = origin + step;
-                let start = profile.mean_at(origin, target, &self.pool);
+                let start = asked.start(step);
                 let mut global = start;
                 if method != PanelMethod::Local {
-                    row.clear();
-                    self.features.push(series, &profile, &self.pool, (origin, target), &mut row);
+                    asked.row(step, &mut row);
                     global = loss::mean(start.ln() + self.boost.score(&row));
                 }
-                let local = local.as_ref().map_or(start, |local| f64::from(local[step]));
+                let local = asked.local.as_ref().map_or(start, |local| f64::from(local[step]));
                 let mean = method.combine(local, global);
+                let Asked { spread, .. } = asked;
                 let one =
                     Outcome { series: series.position, step, mean, actual: 0.0, spread, whole: series.whole };
                 self.band.point(&one, confidence_level)
             })
             .collect();
         Ok(PanelForecast { points, method })
+    }
+
+    /// What a forecast of a series is made from.
+    pub(super) fn ask<'a>(
+        &'a self,
+        series: &'a PreparedSeries,
+        kept: Option<&LocalModel>,
+    ) -> Result<Asked<'a>, Unforecastable> {
+        let shape = (series.codes.len(), series.covariate_count(), series.horizon);
+        if shape != (self.features.ranks.len(), self.features.covariates, self.horizon) {
+            return Err(Unforecastable::InvalidRequest(
+                "the series has other codes, covariates or horizon than the panel",
+            ));
+        }
+        let origin = series.values.len();
+        let profile = Profile::fit(series, origin, &self.pool);
+        // Three weeks more than are asked for, to tell the week from the rest.
+        let means = |local: &LocalModel| local.means_to(series, origin, self.horizon + BEYOND);
+        let local = kept.and_then(means).or_else(|| means(&self.local(series)?));
+        let spread = profile.spread(&series.values, origin);
+        Ok(Asked { model: self, series, profile, local, spread })
+    }
+}
+
+/// Days beyond the horizon for which local models are asked.
+pub(super) const BEYOND: usize = 21;
+
+/// A series before its model.
+pub(super) struct Asked<'a> {
+    model: &'a PanelModel,
+    pub(super) series: &'a PreparedSeries,
+    pub(super) profile: Profile,
+    /// Means of the local models for the horizon and [`BEYOND`]; None where the profile stands for them.
+    pub(super) local: Option<Vec<f32>>,
+    spread: f64,
+}
+
+impl Asked<'_> {
+    /// What trees begin from.
+    pub(super) fn start(&self, step: usize) -> f64 {
+        let origin = self.series.values.len();
+        self.profile.mean_at(origin, origin + step, &self.model.pool)
+    }
+
+    /// What they see.
+    pub(super) fn row(&self, step: usize, row: &mut Vec<f32>) {
+        let (origin, PanelModel { features, pool, .. }) = (self.series.values.len(), self.model);
+        row.clear();
+        features.push(self.series, &self.profile, pool, (origin, origin + step), row);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Names of result columns as PostgreSQL gives them.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CaseWhen, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value, ValueWithSpan,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value, ValueWithSpan, Visitor,
 };
+use smartsneaks_sql_walk::Walk;
 
 use super::catalog::TO_TEXT;
 
@@ -61,7 +63,10 @@ pub(super) fn tell_apart(query: &mut Query) {
     let mut seen: Vec<SelectItem> = Vec::new();
     for (position, item) in select.projection.iter_mut().enumerate() {
         let twin = |other: &SelectItem| match (other, &*item) {
-            (SelectItem::UnnamedExpr(one), SelectItem::UnnamedExpr(other)) => one == other,
+            (SelectItem::UnnamedExpr(one), SelectItem::UnnamedExpr(other)) => {
+                // DataFusion calls every sub-query alike.
+                one == other || (has_query(one) && has_query(other))
+            }
             (
                 SelectItem::ExprWithAlias { alias: one, .. },
                 SelectItem::ExprWithAlias { alias: other, .. },
@@ -78,6 +83,17 @@ pub(super) fn tell_apart(query: &mut Query) {
             *item = SelectItem::ExprWithAlias { expr, alias };
         }
     }
+}
+
+fn has_query(expr: &Expr) -> bool {
+    struct Queries;
+    impl Visitor for Queries {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.walk(&mut Queries).is_break()
 }
 
 /// Begins the aliases that [`tell_apart`] gives, which no client sees.
