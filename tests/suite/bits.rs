@@ -49,7 +49,7 @@ const STATEMENTS: &[&str] = &[
     // What else is asked of series.
     "SELECT * FROM explain_forecast(ARRAY['SKU1', 'SKU2'], horizon => 3, future => TABLE promotion_calendar)",
     "SELECT * FROM evaluate_forecast({towns}, horizon => 3, windows => 2, models => ARRAY['auto', 'seasonal_naive', \
-     'ets', 'theta', 'ces', 'arima', 'mstl', 'dshw', 'linear', 'croston_sba', 'tsb', 'adida'])",
+     'ets', 'theta', 'ces', 'arima', 'mstl', 'dshw', 'linear', 'prophet', 'croston_sba', 'tsb', 'adida'])",
     "SELECT * FROM detect_changepoints(ARRAY['SKU1', 'SKU2'])",
     "SELECT * FROM detect_changepoints('SKU1', change => 'mean_and_variance', frequency => 'weekly')",
     "SELECT * FROM seasonality((SELECT date, revenue FROM daily_brand_sales))",

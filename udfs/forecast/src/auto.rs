@@ -11,6 +11,7 @@ use crate::linear::{self, Linear};
 use crate::model::Model;
 use crate::mstl::Mstl;
 use crate::multi_seasonal::MultiSeasonal;
+use crate::prophet::{self, Prophet};
 use crate::seasonal_naive::SeasonalNaive;
 use crate::theta::{self, Theta};
 use crate::transform::{Logged, Shifted};
@@ -45,6 +46,7 @@ pub(crate) fn needed(model: Model, season: usize) -> usize {
         Model::Ces => ces::NEEDED,
         Model::Arima => arima::NEEDED,
         Model::Linear => linear::NEEDED,
+        Model::Prophet => prophet::NEEDED,
         Model::Dshw => season.saturating_mul(2).max(3),
         Model::CrostonSba | Model::Tsb | Model::Adida => intermittent::NEEDED,
     }
@@ -68,7 +70,7 @@ pub(crate) fn fit(
     if values.len() < needed(model, season) {
         return None;
     }
-    if !regressors.is_empty() && !matches!(model, Model::Arima | Model::Linear) {
+    if !regressors.is_empty() && !matches!(model, Model::Arima | Model::Linear | Model::Prophet) {
         let (effects, rest) = effects(values, periods, regressors)?;
         let inner = fit(model, &rest, periods, &[])?;
         return Some(boxed(Shifted { inner, effects }));
@@ -82,6 +84,7 @@ pub(crate) fn fit(
         Model::Mstl => Mstl::fit(values, periods).map(boxed),
         Model::Dshw => MultiSeasonal::fit(values, periods).map(boxed),
         Model::Linear => Linear::fit(values, periods, regressors).map(boxed),
+        Model::Prophet => Prophet::fit(values, periods, regressors).map(boxed),
         Model::CrostonSba => Some(boxed(Intermittent::croston_sba())),
         Model::Tsb => Some(boxed(Intermittent::tsb(values))),
         Model::Adida => Some(boxed(Intermittent::adida(values))),

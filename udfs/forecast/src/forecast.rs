@@ -74,7 +74,7 @@ pub fn forecast(history: &[f64], request: &Request) -> Result<Forecast, Unforeca
 
 /// Forecasts a regular series whose values depend on covariates too.
 ///
-/// ARIMA and the regression take covariates into their likelihood; every other model is fitted to the series less the
+/// ARIMA, the regression and Prophet take covariates into their likelihood; every other model is fitted to the series less the
 /// effects that a regression on trend, seasons and covariates finds. Covariates that are constant over the history have
 /// no effect. What holidays of daily series add ([`Cause::Holiday`]) is taken away first, for every model.
 ///

@@ -37,6 +37,7 @@ mod mstl;
 mod multi_seasonal;
 mod operator;
 mod panel;
+mod prophet;
 mod quantile;
 mod regression;
 mod season;

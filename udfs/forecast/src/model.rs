@@ -23,6 +23,8 @@ pub enum Model {
     Dshw,
     /// Regression on trend, calendar and regressors, with an autoregressive error.
     Linear,
+    /// Prophet: a trend that bends at changepoints, Fourier seasons and regressors.
+    Prophet,
     /// Croston's method with the correction of Syntetos & Boylan, for series that are mostly zero.
     CrostonSba,
     /// Smoothed probability and size of demands (Teunter, Syntetos & Babai), for series that are mostly zero.
@@ -38,7 +40,7 @@ pub enum Model {
 
 impl Model {
     /// Every model, in the order in which messages list them.
-    pub const ALL: [Model; 12] = [
+    pub const ALL: [Model; 13] = [
         Model::Auto,
         Model::SeasonalNaive,
         Model::Ets,
@@ -48,6 +50,7 @@ impl Model {
         Model::Mstl,
         Model::Dshw,
         Model::Linear,
+        Model::Prophet,
         Model::CrostonSba,
         Model::Tsb,
         Model::Adida,
@@ -64,6 +67,7 @@ impl Model {
             Model::Mstl => "mstl",
             Model::Dshw => "dshw",
             Model::Linear => "linear",
+            Model::Prophet => "prophet",
             Model::CrostonSba => "croston_sba",
             Model::Tsb => "tsb",
             Model::Adida => "adida",
@@ -116,11 +120,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_valid_ones() {
-        let message = "prophet".parse::<Model>().unwrap_err().to_string();
+        let message = "lstm".parse::<Model>().unwrap_err().to_string();
         assert_eq!(
             message,
-            "unknown model 'prophet'; expected one of: auto, seasonal_naive, ets, theta, ces, arima, mstl, dshw, \
-                    linear, croston_sba, tsb, adida"
+            "unknown model 'lstm'; expected one of: auto, seasonal_naive, ets, theta, ces, arima, mstl, dshw, \
+                    linear, prophet, croston_sba, tsb, adida"
         );
     }
 }

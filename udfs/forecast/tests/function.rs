@@ -191,8 +191,8 @@ async fn faults_list_what_is_valid() {
         ("horizon => -3", "horizon must be between 1 and 10000, not -3"),
         ("confidence_level => 1", "confidence_level must be between 0 and 1, both excluded, not 1"),
         (
-            "model => 'prophet'",
-            "unknown model 'prophet'; valid: auto, seasonal_naive, ets, theta, ces, arima, mstl",
+            "model => 'lstm'",
+            "unknown model 'lstm'; valid: auto, seasonal_naive, ets, theta, ces, arima, mstl",
         ),
         ("frequency => 'dayly'", "unknown frequency 'dayly'; valid: auto, hourly, daily, weekly"),
         ("frequency => 'hourly'", "frequency hourly needs timestamps, the series has dates (Date32)"),
