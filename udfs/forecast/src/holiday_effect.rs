@@ -5,8 +5,44 @@
 //! Studies in Economics and Finance", *Journal of Economic Literature* 35), as a part of the level of that time, pooled
 //! over the years, and count only where chance does not explain them.
 
-/// First and last day of what is looked at, from the holiday.
-const WINDOWS: [(i64, i64); 4] = [(0, 0), (-7, -1), (-21, -8), (1, 3)];
+/// Days around a holiday that are looked at together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Window {
+    /// The first and the last, from the holiday.
+    first: i64,
+    last: i64,
+    /// The effect grows day by day up to the last, or is the same on each.
+    rising: bool,
+}
+
+impl Window {
+    const fn flat(first: i64, last: i64) -> Window {
+        Window { first, last, rising: false }
+    }
+
+    fn length(self) -> usize {
+        usize::try_from(self.last - self.first + 1).unwrap_or_default()
+    }
+
+    /// The part of the effect that a day has.
+    fn weight(self, moved: i64) -> f64 {
+        if self.rising { (moved - self.first + 1) as f64 / self.length() as f64 } else { 1.0 }
+    }
+}
+
+/// Shopping for a feast rises for three weeks; what the line doesn't tell, flat windows do.
+const WINDOWS: [Window; 7] = [
+    Window::flat(0, 0),
+    Window { first: -21, last: -1, rising: true },
+    Window::flat(-3, -1),
+    Window::flat(-7, -4),
+    Window::flat(-14, -8),
+    Window::flat(-21, -15),
+    Window::flat(1, 3),
+];
+/// The first and the last day that any window has.
+const BEFORE: i64 = -21;
+const AFTER: i64 = 3;
 /// Days before the earliest window and after the latest that say what is usual.
 const AROUND: usize = 28;
 /// Days of these that are needed.
@@ -23,7 +59,8 @@ const MOST: usize = 8;
 
 /// Days of one window around one occurrence, and what is usual there.
 struct Occurrence {
-    days: Vec<usize>,
+    /// With the part of the effect that each has.
+    days: Vec<(usize, f64)>,
     /// Mean of the days around.
     usual: f64,
     /// Sum of squares from it, and of products of neighbours, over so many days.
@@ -35,7 +72,7 @@ struct Occurrence {
 /// An effect of one window of one kind of holiday.
 struct Effect {
     kind: usize,
-    window: (i64, i64),
+    window: Window,
     /// What is added, as a part of the usual.
     lift: f64,
     /// Standard errors from 0.
@@ -58,7 +95,7 @@ pub(crate) fn effects(
     if count < 2 * AROUND || values.iter().any(|value| *value < 0.0) {
         return None;
     }
-    let reach = WINDOWS.iter().map(|(first, _)| first.unsigned_abs() as usize).max().unwrap_or_default();
+    let reach = usize::try_from(-BEFORE).unwrap_or_default();
     let near =
         |days: &&Vec<usize>| days.iter().any(|day| day + PAST >= count && *day < count + horizon + reach);
     let near: Vec<&Vec<usize>> = kinds.iter().filter(near).collect();
@@ -68,7 +105,7 @@ pub(crate) fn effects(
     let mut rest = without_season(values, period);
     let mut found: Vec<Effect> = Vec::new();
     while found.len() < MOST {
-        let untold = |kind: usize, window: (i64, i64)| {
+        let untold = |kind: usize, window: Window| {
             !found.iter().any(|effect| (effect.kind, effect.window) == (kind, window))
         };
         let judged = (0..near.len())
@@ -80,7 +117,7 @@ pub(crate) fn effects(
         // Also of a run-up that is under way.
         for occurrence in occurrences(&rest, near[effect.kind], effect.window, 1) {
             let add = effect.lift * occurrence.usual;
-            occurrence.days.iter().for_each(|day| rest[*day] -= add);
+            occurrence.days.iter().for_each(|(day, weight)| rest[*day] -= weight * add);
         }
         found.push(effect);
     }
@@ -94,20 +131,19 @@ pub(crate) fn effects(
     let level = late.iter().sum::<f64>() / late.len() as f64;
     total.resize(count + horizon, 0.0);
     for effect in &found {
-        for day in near[effect.kind].iter().flat_map(|day| days(*day, effect.window, count + horizon)) {
-            if day >= count {
-                total[day] += effect.lift * level.max(0.0);
-            }
+        let told = near[effect.kind].iter().flat_map(|day| days(*day, effect.window, count + horizon));
+        for (day, weight) in told.filter(|(day, _)| *day >= count) {
+            total[day] += weight * effect.lift * level.max(0.0);
         }
     }
     total.iter().all(|value| value.is_finite()).then_some(total)
 }
 
-/// The days of a window around a holiday, from 0 on and before `end`.
-fn days(holiday: usize, window: (i64, i64), end: usize) -> impl Iterator<Item = usize> {
-    (window.0..=window.1).filter_map(move |moved| {
+/// The days of a window around a holiday, from 0 on and before `end`, with the part of the effect that each has.
+fn days(holiday: usize, window: Window, end: usize) -> impl Iterator<Item = (usize, f64)> {
+    (window.first..=window.last).filter_map(move |moved| {
         let day = holiday.checked_add_signed(isize::try_from(moved).ok()?)?;
-        (day < end).then_some(day)
+        (day < end).then_some((day, window.weight(moved)))
     })
 }
 
@@ -127,19 +163,20 @@ fn without_season(values: &[f64], period: usize) -> Vec<f64> {
 }
 
 /// The past occurrences of a window of which so many days are over, and whose surroundings are known.
-fn occurrences(rest: &[f64], holidays: &[usize], window: (i64, i64), over: usize) -> Vec<Occurrence> {
-    let (from, to) =
-        WINDOWS.iter().fold((0, 0), |(from, to), (first, last)| (from.min(*first), to.max(*last)));
+fn occurrences(rest: &[f64], holidays: &[usize], window: Window, over: usize) -> Vec<Occurrence> {
     let around = AROUND as i64;
+    let side = |holiday: usize, first: i64, last: i64| -> Vec<usize> {
+        days(holiday, Window::flat(first, last), rest.len()).map(|(day, _)| day).collect()
+    };
     holidays
         .iter()
         .filter_map(|holiday| {
-            let days: Vec<usize> = days(*holiday, window, rest.len()).collect();
+            let days: Vec<(usize, f64)> = days(*holiday, window, rest.len()).collect();
             if days.len() < over {
                 return None;
             }
-            let before: Vec<usize> = self::days(*holiday, (from - around, from - 1), rest.len()).collect();
-            let after: Vec<usize> = self::days(*holiday, (to + 1, to + around), rest.len()).collect();
+            let before = side(*holiday, BEFORE - around, BEFORE - 1);
+            let after = side(*holiday, AFTER + 1, AFTER + around);
             let count = before.len() + after.len();
             if count < NEEDED {
                 return None;
@@ -156,32 +193,30 @@ fn occurrences(rest: &[f64], holidays: &[usize], window: (i64, i64), over: usize
 }
 
 /// How much a window of a kind of holiday adds; None where too little is known to tell.
-fn judge(rest: &[f64], holidays: &[usize], kind: usize, window: (i64, i64)) -> Option<Effect> {
-    let found = occurrences(rest, holidays, window, (window.1 - window.0 + 1) as usize);
+fn judge(rest: &[f64], holidays: &[usize], kind: usize, window: Window) -> Option<Effect> {
+    let found = occurrences(rest, holidays, window, window.length());
     let sum = |of: &dyn Fn(&Occurrence) -> f64| found.iter().map(of).sum::<f64>();
-    let length = |one: &Occurrence| one.days.len() as f64;
-    let excess = |one: &Occurrence| one.days.iter().map(|day| rest[*day] - one.usual).sum::<f64>();
-    let (usual, added) = (sum(&|one| length(one) * one.usual), sum(&excess));
+    let weights = |one: &Occurrence| one.days.iter().map(|(_, weight)| weight * weight).sum::<f64>();
+    let excess = |one: &Occurrence| {
+        one.days.iter().map(|(day, weight)| weight * (rest[*day] - one.usual)).sum::<f64>()
+    };
+    let (usual, added) = (sum(&|one| weights(one) * one.usual), sum(&excess));
     let count = sum(&|one| one.count as f64);
     let variance = sum(&|one| one.squares) / count;
     if !(usual > 0.0 && variance > 0.0) {
         return None;
     }
-    let all = sum(&length);
-    if usual.max(usual + added).powi(2) / (all * variance) < ENOUGH {
+    if usual.max(usual + added).powi(2) / (sum(&weights) * variance) < ENOUGH {
         return None;
     }
     let lift = (added / usual).max(-1.0);
     // Neighbours that go together tell less than their number says.
     let together = (sum(&|one| one.products) / sum(&|one| one.squares)).clamp(0.0, 0.8);
-    let chance = variance
-        * sum(&|one| {
-            let length = length(one);
-            let grown = if one.days.len() > 1 { (1.0 + together) / (1.0 - together) } else { 1.0 };
-            length * grown * (1.0 + length / one.count as f64)
-        });
+    let grown = if window.length() > 1 { (1.0 + together) / (1.0 - together) } else { 1.0 };
+    let chance =
+        variance * grown * sum(&|one| weights(one) * (1.0 + one.days.len() as f64 / one.count as f64));
     // Years that disagree tell that it is not the holiday.
-    let years = sum(&|one| (excess(one) - lift * length(one) * one.usual).powi(2));
+    let years = sum(&|one| (excess(one) - lift * weights(one) * one.usual).powi(2));
     let score = added / chance.max(years).sqrt();
     // What is left of an effect that was picked because it is large.
     let kept = 1.0 - 1.0 / score.powi(2).max(1.0);
