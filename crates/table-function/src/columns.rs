@@ -12,6 +12,9 @@ use crate::planner::{CallPlanner, Relation};
 use crate::signature::Kind;
 use crate::source::{Columns, Key, Shape, column, columns_that, is_text, is_time};
 
+/// An argument that names a column, and the column.
+pub(crate) type Beside = (&'static str, (Column, DataType));
+
 impl CallPlanner<'_> {
     /// Chooses the columns: what is written, else the series header, else the only one of its type.
     pub(crate) fn columns(
@@ -78,7 +81,7 @@ impl CallPlanner<'_> {
         &self,
         relation: &Relation,
         fixed: &Arguments,
-    ) -> Result<Vec<(&'static str, (Column, DataType))>, ArgumentError> {
+    ) -> Result<Vec<Beside>, ArgumentError> {
         let arguments = self.signature.arguments.iter().filter(|argument| argument.kind == Kind::Column);
         let given =
             arguments.filter_map(|argument| Some((argument.name, fixed.text(argument.name)?.to_owned())));

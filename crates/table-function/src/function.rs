@@ -57,6 +57,9 @@ pub enum Operator {
     Panel(Arc<dyn PanelOperator>),
 }
 
+/// Takes the rows of a series, one series after the other.
+pub type Sink<'a> = dyn FnMut(Vec<ArrayRef>) -> Result<()> + Send + 'a;
+
 /// Works on the series of a panel one by one.
 #[derive(Debug)]
 struct OneByOne(Arc<dyn SeriesOperator>);
@@ -66,8 +69,8 @@ impl PanelOperator for OneByOne {
         self.0.describe()
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
-        workers.rows(panel.len(), |at| self.0.process(&panel[at]))
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
+        workers.rows(panel.len(), |at| self.0.process(&panel[at]), out)
     }
 
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
@@ -140,10 +143,13 @@ pub trait PanelOperator: Debug + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// The output rows of every series, in the order of the panel, which is that of the ids, and of its groups: for each, one array per
-    /// column of [`TableFunction::columns`], all equally long. Called on a thread of its own; long loops call
-    /// [`Workers::check`].
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>>;
+    /// Gives `out` the rows of every series, in the order of the panel, which is that of the ids, and of its groups: for each,
+    /// one array per column of [`TableFunction::columns`], all equally long. Called on a thread of its own; long loops
+    /// call [`Workers::check`].
+    ///
+    /// # Errors
+    /// Its own, and those of `out`.
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()>;
 
     /// The one row that says why a series has no result.
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>>;

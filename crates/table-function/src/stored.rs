@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{Expr, TableFactor, Value, Visitor};
 use smartsneaks_sql_walk::Walk;
 
 use crate::desugar::{argument_expr, argument_name};
-use crate::function::PanelOperator;
+use crate::function::{PanelOperator, Sink};
 use crate::series::Series;
 use crate::workers::Workers;
 
@@ -134,9 +134,9 @@ impl PanelOperator for TrainingOperator {
         self.trainer.describe()
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
         if panel.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let row = match self.trainer.train(panel, workers)? {
             Ok(Trained { state, metrics }) => self.row(state.as_deref(), &metrics),
@@ -144,7 +144,8 @@ impl PanelOperator for TrainingOperator {
         };
         let none =
             || [DataType::Binary, DataType::Utf8, DataType::Utf8].iter().map(new_empty_array).collect();
-        Ok(std::iter::once(row).chain(panel.iter().skip(1).map(|_| none())).collect())
+        out(row)?;
+        panel.iter().skip(1).try_for_each(|_| out(none()))
     }
 
     fn refuse(&self, _series: &Series, _status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

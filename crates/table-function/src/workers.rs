@@ -8,6 +8,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+use crate::function::Sink;
+
 /// The threads that a function over a whole panel or relation may use, and the flag that stops them.
 ///
 /// Results never depend on the number of threads: [`Workers::map`] returns them in the order of the items, whoever made
@@ -26,6 +28,9 @@ pub struct Workers {
 static IDLE: Mutex<Vec<rayon::ThreadPool>> = Mutex::new(Vec::new());
 /// Pools that are kept for statements to come.
 const KEPT: usize = 2;
+
+/// Series whose rows are made before any is handed on.
+const ROWS_OF: usize = 256;
 
 /// Threads that a statement has, until it ends.
 #[derive(Debug)]
@@ -113,20 +118,32 @@ impl Workers {
         done.into_iter().collect()
     }
 
-    /// [`map`](Self::map) of what becomes rows: their memory is held until the statement ends.
+    /// [`map`](Self::map) of what becomes rows, some at a time: a million series of three points would otherwise be
+    /// millions of arrays.
     ///
     /// # Errors
-    /// Those of [`map`](Self::map) and [`hold`](Self::hold).
+    /// Those of [`map`](Self::map), of `out`, and when the statement's pool has no memory for them.
     pub fn rows(
         &self,
         count: usize,
         work: impl Fn(usize) -> Result<Vec<ArrayRef>> + Sync,
-    ) -> Result<Vec<Vec<ArrayRef>>> {
-        self.map(count, |item| {
-            let columns = work(item)?;
-            self.hold(columns.iter().map(|column| column.get_array_memory_size()).sum())?;
-            Ok(columns)
-        })
+        out: &mut Sink<'_>,
+    ) -> Result<()> {
+        for first in (0..count).step_by(ROWS_OF) {
+            let made = self.map(ROWS_OF.min(count - first), |item| {
+                let columns = work(first + item)?;
+                let bytes = columns.iter().map(|column| column.get_array_memory_size()).sum();
+                self.hold(bytes)?;
+                Ok((columns, bytes))
+            })?;
+            for (columns, bytes) in made {
+                out(columns)?;
+                if let Some(memory) = &self.memory {
+                    memory.shrink(bytes);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes bytes from the statement's memory until it ends: what grows with a call's arguments.
@@ -164,7 +181,8 @@ impl Workers {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Int64Array;
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
 
     use super::*;
@@ -193,10 +211,18 @@ mod tests {
     fn rows_take_memory_until_there_is_none() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100_000));
         let workers = Workers::new(2).holding(MemoryConsumer::new("test").register(&pool));
-        let row = |_| Ok(vec![Arc::new(Int64Array::from(vec![7; 1_000])) as ArrayRef]);
-        assert_eq!(workers.rows(10, row).unwrap().len(), 10);
-        assert!(pool.reserved() > 80_000);
-        let error = workers.rows(10, row).unwrap_err();
+        let row = |item| Ok(vec![Arc::new(Int64Array::from(vec![item as i64; 10])) as ArrayRef]);
+        let mut seen = Vec::new();
+        let mut sink = |columns: Vec<ArrayRef>| {
+            seen.push(columns[0].as_primitive::<Int64Type>().value(0));
+            Ok(())
+        };
+        // In all they take more than there is.
+        workers.rows(1_000, row, &mut sink).unwrap();
+        assert_eq!(seen, (0..1_000).collect::<Vec<i64>>());
+        assert_eq!(pool.reserved(), 0);
+        workers.hold(90_000).unwrap();
+        let error = workers.rows(1_000, row, &mut |_| Ok(())).unwrap_err();
         assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
         drop(workers);
         assert_eq!(pool.reserved(), 0);

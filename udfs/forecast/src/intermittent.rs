@@ -231,6 +231,22 @@ mod tests {
     }
 
     #[test]
+    fn croston_and_tsb_agree_with_anofox() {
+        // anofox-forecast 0.19.0: Croston::new().with_alpha(0.1).sba() on the demands and on all counts,
+        // TSB::new().with_params(0.3, 0.1).
+        let values = counts();
+        let by = |model, values: &[f64]| level(model, values);
+        assert_close(&[by(Intermittent::croston_sba(), &DEMANDS)], &[1.001_129_568_106], 1e-9);
+        assert_close(&[by(Intermittent::croston_sba(), &values)], &[0.263_701_361_761], 1e-9);
+        let tsb = Intermittent { method: Method::Tsb { probability: 0.1, size: 0.3 } };
+        assert_close(
+            &[by(tsb, &values[..300]), by(tsb, &values)],
+            &[0.398_593_471_071, 0.375_635_594_184],
+            1e-9,
+        );
+    }
+
+    #[test]
     fn adida_shares_out_buckets() {
         let values = counts();
         let found = level(Intermittent::adida(&values), &values);

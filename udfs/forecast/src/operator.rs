@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
+use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers};
 
 use crate::calendar::Regular;
 use crate::civil::DAY;
@@ -343,7 +343,7 @@ impl PanelOperator for ForecastOperator {
         self.levels.as_ref().map_or_else(|| Ok(Vec::new()), |levels| levels.groups(panel))
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
         // Sums learn nothing from each other that their series do not.
         let groups = self.levels.as_ref().map_or(0, |levels| levels.count(panel));
         let own = panel.len() - groups;
@@ -363,11 +363,12 @@ impl PanelOperator for ForecastOperator {
             levels.agree((&panel[..own], &regular), &mut made, self.non_negative)?;
         }
         let made: Vec<_> = made.into_values().map(Mutex::new).collect();
-        workers.rows(panel.len(), |at| {
+        let rows = |at: usize| {
             let none = Err(Unforecastable::InvalidRequest("taken"));
             let made = std::mem::replace(&mut *made[at].lock().unwrap_or_else(PoisonError::into_inner), none);
             self.told(&panel[at], &regular[at], made)
-        })
+        };
+        workers.rows(panel.len(), rows, out)
     }
 
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

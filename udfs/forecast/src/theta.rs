@@ -258,6 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn forecasts_agree_with_anofox() {
+        // anofox-forecast 0.19.0, DynamicTheta::seasonal_optimized(7). (On AIR_PASSENGERS its search ends elsewhere, and
+        // statsforecast's where ours does.)
+        let weekly = weekly();
+        let theirs = [33.5578, 38.0596, 44.8477, 47.4858, 51.3547, 62.6138, 52.8606];
+        assert_close(&ahead(&Theta::fit(&weekly, 7), &weekly, 7), &theirs, 0.001);
+    }
+
+    #[test]
     fn the_line_is_that_of_least_squares() {
         let line = [3.0, 5.0, 4.0, 8.0].into_iter().fold(Line::default(), Line::and);
         // Slope 1.4 and intercept 1.5 at t = 0, by numpy.polyfit.

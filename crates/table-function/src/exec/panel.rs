@@ -86,19 +86,31 @@ impl Work {
             let groups = self.operator.groups(&panel)?;
             self.memory.try_grow(groups.iter().map(|group| group.size() + OVERHEAD).sum())?;
             panel.extend(groups);
-            let process = || self.operator.process(&panel, &self.workers);
-            let results = if panel.len() > 1 { self.workers.enter(process) } else { process() };
-            let mut results = results?.into_iter();
-            drop(timer);
             let mut refusals = refusals.into_iter().peekable();
-            for (position, series) in panel.iter().enumerate() {
+            let mut position = 0;
+            let mut out = |columns: Vec<ArrayRef>| {
+                let series = panel.get(position).ok_or_else(|| {
+                    DataFusionError::Internal(format!("{} series have more results", panel.len()))
+                })?;
                 while let Some(refused) = refusals.next_if(|refused| refused.before <= position) {
                     rows.push(&refused.series, refused.columns)?;
                 }
-                let columns = results.next().ok_or_else(|| {
-                    DataFusionError::Internal(format!("{} series have no result", panel.len() - position))
-                })?;
-                rows.push(series, columns)?;
+                self.memory.try_grow(payload(&columns)?)?;
+                position += 1;
+                rows.push(series, columns)
+            };
+            let mut process = || self.operator.process(&panel, &self.workers, &mut out);
+            if panel.len() > 1 {
+                self.workers.enter(process)?
+            } else {
+                process()?
+            }
+            drop(timer);
+            if position < panel.len() {
+                return Err(DataFusionError::Internal(format!(
+                    "{} series have no result",
+                    panel.len() - position
+                )));
             }
             for refused in refusals {
                 rows.push(&refused.series, refused.columns)?;
@@ -169,6 +181,12 @@ async fn read_all(
     }
     memory.try_resize(kept)?;
     Ok((panel, memory))
+}
+
+/// Bytes that the values of some columns take in a batch of many.
+fn payload(columns: &[ArrayRef]) -> Result<usize> {
+    let sizes = columns.iter().map(|column| column.to_data().get_slice_memory_size());
+    Ok(sizes.sum::<Result<usize, _>>()?)
 }
 
 /// How ids are ordered: as the partitions are, NULL last.

@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use smartsneaks_forecast::{Frequency, Regular, regularise, timestamps};
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, TableFunction, Workers,
+    Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, Sink, TableFunction,
+    Workers,
 };
 
 use super::code;
@@ -145,13 +146,13 @@ impl PanelOperator for PeerOperator {
         format!("neighbours={neighbours}, threshold={threshold}, frequency={}", self.frequency)
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
         let regular = workers.map(panel.len(), |at| {
             let series = &panel[at];
             Ok(regularise(&series.times, &series.values, Some(self.frequency), series.until).ok())
         })?;
-        let refused = |status: &str, detail: &str| {
-            panel.iter().map(|series| self.refuse(series, status, detail)).collect()
+        let refused = |status: &str, detail: &str, out: &mut Sink<'_>| {
+            panel.iter().try_for_each(|series| out(self.refuse(series, status, detail)?))
         };
         let longest = regular.iter().flatten().map(|regular| regular.values.len()).max().unwrap_or(0);
         if longest.saturating_mul(panel.len()) > MOST {
@@ -161,13 +162,13 @@ impl PanelOperator for PeerOperator {
             )));
         }
         let Some(aligned) = self.align(&regular) else {
-            return refused("unsuitable", "no series has a regular step");
+            return refused("unsuitable", "no series has a regular step", out);
         };
         match peer_outliers(&aligned.values, aligned.times.len(), self.options) {
             Ok(peers) => {
-                panel.iter().zip(peers).map(|(series, peer)| self.row(series, peer, &aligned)).collect()
+                panel.iter().zip(peers).try_for_each(|(series, peer)| out(self.row(series, peer, &aligned)?))
             }
-            Err(error) => refused(code(&error), &error.to_string()),
+            Err(error) => refused(code(&error), &error.to_string(), out),
         }
     }
 

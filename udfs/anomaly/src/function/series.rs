@@ -12,7 +12,8 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_forecast::{HolidayRegion, timestamps};
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, TableFunction, Workers,
+    Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, Sink, TableFunction,
+    Workers,
 };
 
 use super::{CONTAMINATION, SEED, THRESHOLD, code, cutoff, forest, threshold};
@@ -228,17 +229,14 @@ impl PanelOperator for DetectOperator {
         self.drivers.as_ref().map_or_else(|| Ok(Vec::new()), |drivers| drivers.groups(panel))
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
-        let Some(drivers) = &self.drivers else { return self.judge(panel, workers, |_| Ok(Vec::new())) };
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
+        let Some(drivers) = &self.drivers else { return self.judge(panel, workers, |_| Ok(Vec::new()), out) };
         // Sums have no rows of their own; the parts, which come first, have no rows in the result.
         let parts = panel.len() - panel.iter().rev().take_while(|series| series.rows == 0).count();
         let nothing: Vec<ArrayRef> =
             DetectSeries.columns(&self.time).iter().map(|field| new_empty_array(field.data_type())).collect();
-        let mut results = vec![nothing; parts];
-        results.extend(
-            self.judge(&panel[parts..], workers, |judged| Ok(drivers.name(&panel[..parts], judged)))?,
-        );
-        Ok(results)
+        (0..parts).try_for_each(|_| out(nothing.clone()))?;
+        self.judge(&panel[parts..], workers, |judged| Ok(drivers.name(&panel[..parts], judged)), out)
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
@@ -256,13 +254,14 @@ impl PanelOperator for DetectOperator {
 type Named = Vec<Vec<(usize, Vec<String>)>>;
 
 impl DetectOperator {
-    /// The rows of every series; `name` says what drove the anomalies of those that were judged.
+    /// Gives the rows of every series; `name` says what drove the anomalies of those that were judged.
     fn judge(
         &self,
         panel: &[Series],
         workers: &Workers,
         name: impl Fn(&[(usize, &Judged)]) -> Result<Named>,
-    ) -> Result<Vec<Vec<ArrayRef>>> {
+        out: &mut Sink<'_>,
+    ) -> Result<()> {
         let points = workers.map(panel.len(), |at| {
             workers.hold(BYTES_A_POINT * panel[at].values.len())?;
             Ok(Points::of(&panel[at], self.method, &self.trade))
@@ -281,10 +280,11 @@ impl DetectOperator {
             }
         }
         workers.check()?;
-        workers.rows(panel.len(), |at| match &judged[&at] {
+        let rows = |at: usize| match &judged[&at] {
             Ok(judged) => self.rows(&panel[at], judged),
             Err(error) => self.refuse(&panel[at], code(error), &error.to_string()),
-        })
+        };
+        workers.rows(panel.len(), rows, out)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
+use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers};
 
 use super::{ForecastOperator, covariates};
 use crate::calendar::Regular;
@@ -204,10 +204,10 @@ impl PanelOperator for EvaluateOperator {
         self.description()
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
         let regular = self.forecast.regular_of(panel, panel.len(), workers)?;
         let together = self.together(panel, &regular, workers)?;
-        workers.rows(panel.len(), |at| self.told(&panel[at], &regular[at], &together[at]))
+        workers.rows(panel.len(), |at| self.told(&panel[at], &regular[at], &together[at]), out)
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

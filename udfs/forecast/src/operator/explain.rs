@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Workers};
+use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers};
 
 use super::together::{internal, say};
 use super::{ForecastOperator, Made, covariates};
@@ -76,7 +76,7 @@ impl ExplainOperator {
         if let Some(kept) = &forecast.kept {
             let made = forecast.ask(kept, series, regular)?;
             let (prepared, local) = kept.forecast.ready(series, regular)?;
-            return Ok(apart(made, kept.forecast.model(), &prepared, local)?);
+            return apart(made, kept.forecast.model(), &prepared, local);
         }
         let known = covariates(series, regular, forecast.horizon, forecast.holiday_region);
         let found = explain(&regular.values, &forecast.request(regular), &known)?;
@@ -187,17 +187,18 @@ impl PanelOperator for ExplainOperator {
         self.forecast.description()
     }
 
-    fn process(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Vec<ArrayRef>>> {
+    fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
         let regular = self.forecast.regular_of(panel, panel.len(), workers)?;
         let together = self.together(panel, &regular, workers)?;
-        workers.rows(panel.len(), |at| match (together.get(&at), &regular[at]) {
+        let rows = |at: usize| match (together.get(&at), &regular[at]) {
             (Some(found), Ok(series)) => self.rows(series, found),
             // A series that the panel's model does not take goes on alone.
             (_, series) => {
                 let found = series.as_ref().map_err(Clone::clone);
                 self.told(series, found.and_then(|series| self.alone(&panel[at], series)))
             }
-        })
+        };
+        workers.rows(panel.len(), rows, out)
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

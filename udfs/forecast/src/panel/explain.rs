@@ -108,7 +108,7 @@ mod tests {
         };
         let week = [0.7, 0.8, 0.8, 0.9, 1.1, 1.5, 1.2];
         let first_day = 19_702;
-        let promoted = |day: usize, position: usize| (day + position) % 5 == 0;
+        let promoted = |day: usize, position: usize| (day + position).is_multiple_of(5);
         let feast = |day: usize| feasts.contains(&(first_day + day as i64));
         let mut noise = Noise(6);
         let series: Vec<PreparedSeries> = (0..60)
