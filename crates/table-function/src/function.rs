@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::ast::FunctionArg;
@@ -153,6 +153,15 @@ pub trait PanelOperator: Debug + Send + Sync {
 
     /// The one row that says why a series has no result.
     fn refuse(&self, series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>>;
+}
+
+/// The one row of a series without a result: NULL in all columns but the last two, which say why.
+#[must_use]
+pub fn refusal(columns: &[Field], status: &str, detail: &str) -> Vec<ArrayRef> {
+    let told = columns.len().saturating_sub(2);
+    let nulls = columns.iter().take(told).map(|field| new_null_array(field.data_type(), 1));
+    let texts = [status, detail].map(|text| Arc::new(StringArray::from(vec![text])) as ArrayRef);
+    nulls.chain(texts).collect()
 }
 
 /// A table function of either kind.

@@ -70,7 +70,7 @@ pub use error::ArgumentError;
 pub use exec::SeriesExec;
 pub use function::{
     Call, Function, Operator, PanelOperator, PlanContext, Registry, SeriesCatalog, SeriesOperator,
-    SeriesSpec, Sink, TableFunction,
+    SeriesSpec, Sink, TableFunction, refusal,
 };
 pub use known::Known;
 pub use parallel::{Run, for_each, in_order};

@@ -55,7 +55,7 @@ const MODEL: Argument = Argument {
     kind: Kind::Text,
     default: Some("auto"),
     doc: "auto, or one of seasonal_naive, ets, theta, ces, arima, mstl, dshw, linear, prophet, croston_sba, tsb and adida; auto \
-          is a combination that suits the series, and for 50 daily series and more (ten where future is given) what a \
+          is a combination that suits the series, and for 20 daily series and more (ten where future is given) what a \
           model of all of them says, where that was better on the last steps; or the name of a model that CREATE MODEL kept, name@3 for its third \
           version",
 };

@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use smartsneaks_forecast::{Frequency, Regular, regularise, timestamps};
 use smartsneaks_table_function::{
     Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, Sink, TableFunction,
-    Workers,
+    Workers, refusal,
 };
 
 use super::code;
@@ -173,12 +173,6 @@ impl PanelOperator for PeerOperator {
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
-        let fields = PeerOutliers.columns(&self.time);
-        let mut columns: Vec<ArrayRef> =
-            fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-        columns.truncate(fields.len() - 2);
-        columns.push(Arc::new(StringArray::from(vec![status])));
-        columns.push(Arc::new(StringArray::from(vec![detail])));
-        Ok(columns)
+        Ok(refusal(&PeerOutliers.columns(&self.time), status, detail))
     }
 }

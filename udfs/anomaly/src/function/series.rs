@@ -13,7 +13,7 @@ use datafusion::error::Result;
 use smartsneaks_forecast::{HolidayRegion, timestamps};
 use smartsneaks_table_function::{
     Argument, ArgumentError, Call, Kind, Operator, PanelOperator, Series, Signature, Sink, TableFunction,
-    Workers,
+    Workers, refusal,
 };
 
 use super::{CONTAMINATION, SEED, THRESHOLD, code, cutoff, forest, threshold};
@@ -240,13 +240,7 @@ impl PanelOperator for DetectOperator {
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
-        let fields = DetectSeries.columns(&self.time);
-        let mut columns: Vec<ArrayRef> =
-            fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-        columns.truncate(fields.len() - 2);
-        columns.push(Arc::new(StringArray::from(vec![status])));
-        columns.push(Arc::new(StringArray::from(vec![detail])));
-        Ok(columns)
+        Ok(refusal(&DetectSeries.columns(&self.time), status, detail))
     }
 }
 

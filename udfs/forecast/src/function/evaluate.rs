@@ -18,7 +18,7 @@ const SIGNATURE: Signature = Signature {
     aliases: &[],
     description: "Says how well models would have forecast each series: every model is fitted anew at several past \
                   moments and compared with what came after, one row a series and model. auto is what forecast would \
-                  have said: for 50 daily series and more a model of all of them, learned anew at each moment.",
+                  have said: for 20 daily series and more a model of all of them, learned anew at each moment.",
     example: "SELECT model, rmse, rmsse, coverage, skill_vs_naive, rank FROM evaluate_forecast('SKU1', models => \
               ARRAY['auto', 'ets', 'theta'], windows => 4)",
     arguments: &[

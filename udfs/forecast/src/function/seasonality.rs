@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray, new_null_arr
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
 use smartsneaks_table_function::{
-    Argument, ArgumentError, Call, Operator, Series, SeriesOperator, Signature, TableFunction,
+    Argument, ArgumentError, Call, Operator, Series, SeriesOperator, Signature, TableFunction, refusal,
 };
 
 use super::{FREQUENCY, GAP_FILL, frequency, gaps};
@@ -104,12 +104,6 @@ impl SeriesOperator for SeasonalityOperator {
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
-        let fields = SeasonalityFunction.columns(&DataType::Date32);
-        let mut columns: Vec<ArrayRef> =
-            fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-        columns.truncate(fields.len() - 2);
-        columns.push(Arc::new(StringArray::from(vec![status])));
-        columns.push(Arc::new(StringArray::from(vec![detail])));
-        Ok(columns)
+        Ok(refusal(&SeasonalityFunction.columns(&DataType::Date32), status, detail))
     }
 }

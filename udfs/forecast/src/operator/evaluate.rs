@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, new_null_array};
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers};
+use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers, refusal};
 
 use super::{ForecastOperator, covariates};
 use crate::calendar::Regular;
@@ -160,13 +160,7 @@ impl EvaluateOperator {
     }
 
     fn refused(&self, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
-        let fields = Self::columns();
-        let mut columns: Vec<ArrayRef> =
-            fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-        columns.truncate(fields.len() - 2);
-        columns.push(Arc::new(StringArray::from(vec![status])));
-        columns.push(Arc::new(StringArray::from(vec![detail])));
-        Ok(columns)
+        Ok(refusal(&Self::columns(), status, detail))
     }
 
     fn description(&self) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
-use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers};
+use smartsneaks_table_function::{PanelOperator, Series, SeriesOperator, Sink, Workers, refusal};
 
 use super::together::{internal, say};
 use super::{ForecastOperator, Made, covariates};
@@ -144,13 +144,7 @@ impl ExplainOperator {
     }
 
     fn refused(&self, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
-        let fields = Self::columns(&self.forecast.time);
-        let mut columns: Vec<ArrayRef> =
-            fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-        columns.truncate(fields.len() - 2);
-        columns.push(Arc::new(StringArray::from(vec![status])));
-        columns.push(Arc::new(StringArray::from(vec![detail])));
-        Ok(columns)
+        Ok(refusal(&Self::columns(&self.forecast.time), status, detail))
     }
 }
 

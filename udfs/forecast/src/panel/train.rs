@@ -20,7 +20,7 @@ use super::series::{PanelRequest, PreparedSeries};
 use super::totals::Totals;
 
 /// Series from which on it is worth learning across them.
-const MANY: usize = 50;
+const MANY: usize = 20;
 
 /// The first trees of a panel too short to hold anything out.
 const UNTRIED: usize = 60;
@@ -70,7 +70,7 @@ pub struct PanelForecast {
 /// Learns from all series of a panel, given in the order of their positions; with the model comes what its method gained on
 /// each series that was held out. The same bits whatever `run` does.
 ///
-/// With fewer than 50 series and no covariates only local models are used. `side_by_side` is worth it where `run` has
+/// With fewer than 20 series and no covariates only local models are used. `side_by_side` is worth it where `run` has
 /// several threads: the final model then grows while it is tried out, in vain where local models win. Time is bounded by
 /// the rows that are drawn (200,000, three times) plus some 50 µs a series; memory by about 200 MB plus the series.
 ///
