@@ -76,6 +76,12 @@ async fn a_model_is_trained_once_and_asked_by_name() {
     let one = format!("SELECT sku, {VALUES} FROM forecast('SKU1', horizon => 5, model => 'demand') {order}");
     let first: Vec<_> = trained.iter().filter(|row| row.starts_with("SKU1|")).take(5).cloned().collect();
     assert_eq!(rows(&client, &one).await, first);
+    // It can be taken apart.
+    let parts = "SELECT count(*), bool_and(e.forecast_value = f.forecast_value AND e.model = 'demand'), \
+                 max(abs(trend + seasonal_period_weekly + seasonal_period_yearly + holiday_effect + promotion_effect - e.forecast_value)) < 0.000001 \
+                 FROM explain_forecast('SKU1', model => 'demand') AS e \
+                 JOIN forecast('SKU1', model => 'demand') AS f USING (horizon_step)";
+    assert_eq!(rows(&client, parts).await, ["14|true|true"]);
     let said = "SELECT DISTINCT model, status_detail LIKE 'version 1 of model demand, trained on warehouse version 1%' \
                 FROM forecast('SKU1', model => 'demand@1')";
     assert_eq!(rows(&client, said).await, ["demand|true"]);
