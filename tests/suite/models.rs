@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use smartsneaks_engine::{Engine, Error, Output, Project, Session, SessionOptions};
 use smartsneaks_etl::{Report, Selection, progress::Silent};
 use smartsneaks_generate::Options;
+use smartsneaks_lake::WriteMode;
 use smartsneaks_tests::{demo, repository};
 
 use crate::truth::copy;
@@ -325,6 +327,28 @@ async fn a_run_trains_again_what_can_not_be_judged() {
     let detail = rows(&session, said).await.remove(0);
     assert!(detail.starts_with("version 2 trained: it could not be judged, "), "{detail}");
     assert!(detail.contains("no series is long enough to hold its last 28 days out"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_of_an_earlier_release_gets_its_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, _) = demo(dir.path()).await.unwrap();
+    let session = owner(&engine);
+    done(&session, CREATE).await.unwrap();
+    // As the first release wrote it.
+    let old =
+        "SELECT name, version, warehouse_version, function, query, metrics, bytes, created_at FROM ml.models";
+    let batches = session.collect(old).await.unwrap();
+    let schema = batches[0].schema();
+    let stream = futures::stream::iter(batches.into_iter().map(Ok));
+    let mut transaction = engine.lake().begin("earlier").await.unwrap();
+    let rows_of = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
+    transaction.write("ml.models", WriteMode::Overwrite, &[], rows_of).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    done(&session, &CREATE.replace("CREATE", "CREATE OR REPLACE")).await.unwrap();
+    let lines = "SELECT version, arguments IS NULL, sha256 IS NULL FROM ml.models WHERE name = 'demand' ORDER BY version";
+    assert_eq!(rows(&session, lines).await, ["1|true|true", "2|false|false"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

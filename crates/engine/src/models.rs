@@ -236,7 +236,9 @@ pub(crate) async fn complete(
     let listed = rows(lake, &base, state, MODELS, lit(true)).await?;
     let lacks = |name: &&str| listed.iter().any(|batch| batch.column_by_name(name).is_none());
     let lacking: Vec<&str> = LATER.iter().copied().filter(lacks).collect();
-    if lacking.is_empty() {
+    // What this run wrote before has them.
+    let written = transaction.staged().tables.get(MODELS) != base.tables.get(MODELS);
+    if lacking.is_empty() || written {
         return Ok(listed);
     }
     let completed = listed.iter().map(|batch| {

@@ -139,6 +139,7 @@ async fn learn(
     let training = session.train(&pass.sql, name).await.map_err(fault)?;
     let training = models::Training { query: model.file.sql().to_owned(), ..training };
     let number = last.map_or(1, |(number, _)| number + 1);
+    session.complete_models(transaction).await.map_err(fault)?;
     models::keep(transaction, (name, number), &training).await.map_err(fault)?;
     let error = error_in(&training.metrics).map_or_else(String::new, |error| format!(", {ERROR} {error:.3}"));
     Ok(reports(model, started, format!("version {number} trained: {why}{error}")))

@@ -45,8 +45,7 @@ impl Session {
         let training = self.train_statement(statement, &version, name).await?;
         let number = before.keys().next_back().map_or(1, |last| last + 1);
         let mut transaction = self.begin_models(&version).await?;
-        let state = self.planning(Arc::clone(&version))?.state()?;
-        models::complete(self.engine.lake(), &mut transaction, &state).await?;
+        self.complete_models(&mut transaction).await?;
         models::keep(&mut transaction, (name, number), &training).await?;
         transaction.commit().await?;
         Ok(Output::Done("CREATE MODEL".to_owned()))
@@ -81,6 +80,21 @@ impl Session {
         Box::pin(async move {
             let state = self.planning(Arc::clone(version))?.state()?;
             models::registered(self.engine.lake(), version, &state, name).await
+        })
+    }
+
+    /// Gives a run's registry the columns that an earlier release did not have: call it before [`models::keep`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn complete_models<'a>(
+        &'a self,
+        transaction: &'a mut smartsneaks_lake::Transaction,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let state = self.planning(Arc::clone(transaction.base()))?.state()?;
+            models::complete(self.engine.lake(), transaction, &state).await?;
+            Ok(())
         })
     }
 
