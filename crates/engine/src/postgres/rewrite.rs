@@ -25,6 +25,7 @@ pub(crate) fn rewrite(statement: &Statement) -> Statement {
         catalog::rewrite(&mut statement);
     }
     if let Statement::Query(query) = &mut statement {
+        subquery::count_existing(&mut query.body);
         columns::tell_apart(query);
     }
     statement

@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderBy, OrderByExpr,
-    OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, ValueWithSpan, Visitor,
+    BinaryOperator, CaseWhen, Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
+    LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value,
+    ValueWithSpan, Visitor, VisitorMut,
 };
-use smartsneaks_sql_walk::{Walk, walk_expressions, walk_expressions_mut};
+use smartsneaks_sql_walk::{Walk, WalkMut, walk_expressions, walk_expressions_mut};
 
 use super::call;
 
@@ -81,6 +82,90 @@ pub(super) fn scalar(mut query: Box<Query>) -> Expr {
     let Joinable::Yes(guard) = decorrelate(&mut query) else { return super::null() };
     aggregated(&mut query, "first_value");
     guarded(guard, query)
+}
+
+/// `EXISTS (SELECT …)` among the results of a query is `(SELECT count(1) > 0 …)`: DataFusion knows EXISTS in conditions alone.
+/// A sub-query that groups, or leaves rows out, stays as it is.
+pub(super) fn count_existing(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                    let _ = expr.walk_mut(&mut Existing(0));
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            count_existing(left);
+            count_existing(right);
+        }
+        SetExpr::Query(query) => count_existing(&mut query.body),
+        _ => {}
+    }
+}
+
+/// Looks at an expression itself, not at conditions of the queries within; the number of those that it is in.
+struct Existing(usize);
+
+impl VisitorMut for Existing {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.0 -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.0 == 0
+            && let Expr::Exists { subquery, negated } = expr
+            && counts(subquery, *negated)
+        {
+            let query = std::mem::replace(expr, super::null());
+            if let Expr::Exists { subquery, .. } = query {
+                *expr = Expr::Subquery(subquery);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes a query say whether it has rows, or none; false where its form doesn't allow it.
+fn counts(query: &mut Query, none: bool) -> bool {
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, modifiers) if by.is_empty() && modifiers.is_empty());
+    let aggregated = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregated(expr),
+        _ => false,
+    });
+    // A limit of some rows leaves one if there is any.
+    let some = match &query.limit_clause {
+        None => true,
+        Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), offset: None, limit_by }) => {
+            limit_by.is_empty() && matches!(&limit.value, Value::Number(number, _) if number != "0")
+        }
+        _ => false,
+    };
+    if grouped
+        || aggregated
+        || !some
+        || query.fetch.is_some()
+        || select.having.is_some()
+        || select.from.is_empty()
+    {
+        return false;
+    }
+    let number = |number: &str| Expr::Value(ValueWithSpan::from(Value::Number(number.to_owned(), false)));
+    let op = if none { BinaryOperator::Eq } else { BinaryOperator::Gt };
+    let count = aggregate("count", number("1"), Vec::new());
+    let told = Expr::BinaryOp { left: Box::new(count), op, right: Box::new(number("0")) };
+    select.projection = vec![SelectItem::UnnamedExpr(told)];
+    (select.distinct, query.order_by, query.limit_clause) = (None, None, None);
+    true
 }
 
 /// `ARRAY(SELECT x FROM … ORDER BY y)` is `(SELECT array_agg(x ORDER BY y) FROM …)`.
