@@ -346,9 +346,12 @@ async fn a_registry_of_an_earlier_release_gets_its_columns() {
     transaction.write("ml.models", WriteMode::Overwrite, &[], rows_of).await.unwrap();
     transaction.commit().await.unwrap();
 
-    done(&session, &CREATE.replace("CREATE", "CREATE OR REPLACE")).await.unwrap();
-    let lines = "SELECT version, arguments IS NULL, sha256 IS NULL FROM ml.models WHERE name = 'demand' ORDER BY version";
-    assert_eq!(rows(&session, lines).await, ["1|true|true", "2|false|false"]);
+    let again = "CREATE OR REPLACE MODEL demand AS \
+                 SELECT * FROM forecast('*', as_of => TIMESTAMP '2026-01-31 10:00:00')";
+    done(&session, again).await.unwrap();
+    let lines = "SELECT version, coalesce(arguments LIKE '%as_of => ''2026-01-31_10:00:00''%', false), \
+                 sha256 IS NULL FROM ml.models WHERE name = 'demand' ORDER BY version";
+    assert_eq!(rows(&session, lines).await, ["1|false|true", "2|true|false"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,7 +124,10 @@ impl Arguments {
                     let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
                     format!("ARRAY[{}]", values.join(", "))
                 }
-                (Some(Value::Moment(value)), _) => quoted(&value.to_string()),
+                (Some(Value::Moment(value)), _) => {
+                    let text = value.cast_to(&DataType::Utf8).unwrap_or_else(|_| value.clone());
+                    quoted(&text.to_string())
+                }
                 (None, Kind::Integer | Kind::Float | Kind::Boolean) => argument.default?.to_owned(),
                 (None, _) => quoted(argument.default?),
             };

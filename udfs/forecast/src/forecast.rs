@@ -3,6 +3,7 @@
 use crate::auto::{self, Choice};
 use crate::covariate::{self, Cause, Covariate, Prepared};
 use crate::holiday_effect;
+use crate::intermittent;
 use crate::interval::{self, Fitted};
 use crate::model::Model;
 use crate::seasons::Seasons;
@@ -138,7 +139,10 @@ impl Fit {
             [] => Some(values.clone()),
             regressors => Some(auto::effects(&values, seasons.periods(), regressors)?.1),
         };
-        let added = (!holidays.is_empty()).then(unpromoted).flatten();
+        // Methods for series that are mostly zero tell sales from none: there is nothing to be taken from a zero.
+        let sparse = matches!(request.model, Model::CrostonSba | Model::Tsb | Model::Adida)
+            || intermittent::is_intermittent(&values);
+        let added = (!holidays.is_empty() && !sparse).then(unpromoted).flatten();
         let added =
             added.and_then(|values| holiday_effect::effects(&values, &holidays, season, request.horizon));
         let rest =
@@ -335,6 +339,29 @@ mod tests {
             let expected = if model == Model::CrostonSba { 7.125 } else { 7.5 };
             assert_close(&[constant.points[2].value], &[expected], 1e-6);
         }
+    }
+
+    #[test]
+    fn a_feast_makes_no_sales_of_days_without_any() {
+        let mut noise = Noise(21);
+        let feast = |day: usize| (day + 1_460) % 365 > 343;
+        let values: Vec<f64> =
+            (0..1_090).map(|day| noise.poisson(if feast(day) { 1.2 } else { 0.3 })).collect();
+        let on = |day: usize| f64::from(u8::from((day + 1_460).is_multiple_of(365)));
+        let feasts = Covariate { cause: Cause::Holiday, values: (0..1_104).map(on).collect() };
+        for model in [Model::CrostonSba, Model::Tsb, Model::Adida, Model::Auto] {
+            let request = request(model, 7, 14);
+            let alone = super::forecast(&values, &request).unwrap();
+            assert_eq!(forecast_with(&values, &request, std::slice::from_ref(&feasts)), Ok(alone), "{model}");
+        }
+        // One that sells daily is told them.
+        let many: Vec<f64> =
+            (0..1_090).map(|day| noise.poisson(if feast(day) { 60.0 } else { 15.0 })).collect();
+        let request = request(Model::Auto, 7, 14);
+        let alone = super::forecast(&many, &request).unwrap();
+        let told = forecast_with(&many, &request, std::slice::from_ref(&feasts)).unwrap();
+        // The feast is on step 5; after it a model that wasn't told goes on as before.
+        assert!(told.points[10].value < 0.8 * alone.points[10].value, "{told:?} {alone:?}");
     }
 
     #[test]

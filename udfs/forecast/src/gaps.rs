@@ -198,7 +198,8 @@ fn log_zero_of(mean: f64, spread: f64) -> f64 {
 
 fn fill(values: &mut [f64], runs: &[Range<usize>], season: usize) {
     let whole = values.iter().all(|value| value.fract() == 0.0);
-    let known = |at: usize| !runs.iter().any(|run| run.contains(&at));
+    let mut unknown = vec![false; values.len()];
+    runs.iter().for_each(|run| unknown[run.clone()].fill(true));
     let filled: Vec<(usize, f64)> = runs
         .iter()
         .flat_map(|run| run.clone().map(move |at| (run, at)))
@@ -207,7 +208,7 @@ fn fill(values: &mut [f64], runs: &[Range<usize>], season: usize) {
             let ahead = (1..=SEASONS).map(|season_ahead| at + season_ahead * season.max(1));
             let near: Vec<f64> = back
                 .chain(ahead)
-                .filter(|other| *other < values.len() && known(*other))
+                .filter(|other| unknown.get(*other) == Some(&false))
                 .map(|other| values[other])
                 .collect();
             // Longer than the seasons that are looked at: what was sold before it.

@@ -86,16 +86,26 @@ impl ForecastOperator {
         regularise_with(&series.times, &series.values, self.frequency, series.until, self.gaps, holidays)
     }
 
-    /// The series of a panel on their calendars; the first `own` are no sums of others.
+    /// The series of a panel on their calendars, each by itself.
+    fn alone_of(&self, panel: &[Series], workers: &Workers) -> Result<Vec<Result<Regular, Unforecastable>>> {
+        workers.map(panel.len(), |at| {
+            let regular = self.regular(&panel[at]);
+            // Two rows may be years apart.
+            workers.hold(bytes(&regular))?;
+            Ok(regular)
+        })
+    }
+
+    /// The same, and what they tell of each other; the first `own` are no sums of others.
     fn regular_of(
         &self,
         panel: &[Series],
         own: usize,
         workers: &Workers,
     ) -> Result<Vec<Result<Regular, Unforecastable>>> {
-        let mut regular = workers.map(panel.len(), |at| Ok(self.regular(&panel[at])))?;
+        let mut regular = self.alone_of(panel, workers)?;
         if self.gaps == Gaps::Auto {
-            closed::close(&panel[..own], &mut regular[..own], self.holiday_region);
+            closed::close(&panel[..own], &mut regular[..own], self.holiday_region, workers)?;
         }
         Ok(regular)
     }
@@ -245,6 +255,11 @@ impl ForecastOperator {
         }
         text
     }
+}
+
+/// Bytes that the values of a series take.
+fn bytes(regular: &Result<Regular, Unforecastable>) -> usize {
+    regular.as_ref().map_or(0, |regular| regular.values.len() * size_of::<f64>())
 }
 
 /// What is known of the steps of a series and of the horizon, one slice a name: the largest value within a step, NaN

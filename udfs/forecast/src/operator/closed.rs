@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use smartsneaks_table_function::Series;
+use datafusion::error::Result;
+use smartsneaks_table_function::{Series, Workers};
 
 use crate::calendar::Regular;
 use crate::civil::DAY;
@@ -11,6 +12,9 @@ use crate::gaps;
 use crate::holiday::HolidayRegion;
 use crate::unforecastable::Unforecastable;
 
+/// A series on its calendar.
+type Regularised = std::result::Result<Regular, Unforecastable>;
+
 /// Series that a group needs: fewer tell little more than each by itself.
 const NEEDED: usize = 3;
 
@@ -18,11 +22,13 @@ const NEEDED: usize = 3;
 /// column, and all of them; a day is one on which chance does not explain that a group sold nothing.
 pub(super) fn close(
     panel: &[Series],
-    regular: &mut [Result<Regular, Unforecastable>],
+    regular: &mut [Regularised],
     region: HolidayRegion,
-) {
+    workers: &Workers,
+) -> Result<()> {
     let mut found = vec![Vec::new(); panel.len()];
     for group in groups(panel, regular) {
+        workers.check()?;
         let days = closed(&group, regular, region);
         for at in group.into_iter().filter(|_| !days.is_empty()) {
             let Ok(series) = &regular[at] else { continue };
@@ -37,14 +43,16 @@ pub(super) fn close(
         }
     }
     for (series, closed) in regular.iter_mut().zip(found).filter(|(_, closed)| !closed.is_empty()) {
+        workers.check()?;
         if let Ok(series) = series {
             gaps::close(series, closed);
         }
     }
+    Ok(())
 }
 
 /// Positions of the daily series of each group.
-fn groups(panel: &[Series], regular: &[Result<Regular, Unforecastable>]) -> Vec<Vec<usize>> {
+fn groups(panel: &[Series], regular: &[Regularised]) -> Vec<Vec<usize>> {
     let daily = |at: &usize| regular[*at].as_ref().is_ok_and(|series| series.frequency() == Frequency::Daily);
     let all: Vec<usize> = (0..panel.len()).filter(daily).collect();
     let columns = all.first().map_or(0, |at| panel[*at].ids.len());
@@ -62,7 +70,7 @@ fn groups(panel: &[Series], regular: &[Result<Regular, Unforecastable>]) -> Vec<
 }
 
 /// Days, since 1970, on which a group sold nothing, and not by chance; but not holidays, whose sales are learned.
-fn closed(group: &[usize], regular: &[Result<Regular, Unforecastable>], region: HolidayRegion) -> Vec<i64> {
+fn closed(group: &[usize], regular: &[Regularised], region: HolidayRegion) -> Vec<i64> {
     let series = || group.iter().filter_map(|at| regular[*at].as_ref().ok());
     let first = series().map(first_day).min().unwrap_or_default();
     let end = series().map(|series| first_day(series) + series.values.len() as i64).max().unwrap_or_default();
@@ -121,7 +129,7 @@ mod tests {
         panel
     }
 
-    fn regular(panel: &[Series]) -> Vec<Result<Regular, Unforecastable>> {
+    fn regular(panel: &[Series]) -> Vec<Regularised> {
         let daily = Some(Frequency::Daily);
         let of = |series: &Series| {
             regularise_with(&series.times, &series.values, daily, series.until, Gaps::Auto, &[])
@@ -134,7 +142,7 @@ mod tests {
         let panel = panel(5);
         let before = regular(&panel);
         let mut found = before.clone();
-        close(&panel, &mut found, HolidayRegion::TamilNadu);
+        close(&panel, &mut found, HolidayRegion::TamilNadu, &Workers::new(1)).unwrap();
         for ((series, before), after) in panel.iter().zip(&before).zip(&found) {
             let (before, after) = (before.as_ref().unwrap(), after.as_ref().unwrap());
             let closed = series.ids[0] == ScalarValue::from("Madurai");
@@ -151,7 +159,7 @@ mod tests {
             let panel: Vec<Series> = panel(seed).into_iter().step_by(20).collect();
             let mut found = regular(&panel);
             let before = found.clone();
-            close(&panel, &mut found, HolidayRegion::TamilNadu);
+            close(&panel, &mut found, HolidayRegion::TamilNadu, &Workers::new(1)).unwrap();
             assert!(before == found, "{seed}");
         }
     }

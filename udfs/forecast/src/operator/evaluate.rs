@@ -71,7 +71,7 @@ impl EvaluateOperator {
     fn evaluate(
         &self,
         series: &Series,
-        regular: &Regular,
+        (regular, closed): (&Regular, &Regular),
         together: &Together,
     ) -> Result<Vec<Evaluation>, Unforecastable> {
         let request = self.forecast.request(regular);
@@ -85,7 +85,9 @@ impl EvaluateOperator {
                 values: one.values[..origin + request.horizon].to_vec(),
             };
             let known: Vec<Covariate> = known.iter().map(cut).collect();
-            Ok(forecast_with(&regular.values[..origin], &Request { model, ..request }, &known)?.points)
+            // As forecast does: only what it chooses itself looks at the other series.
+            let told = if model == Model::Auto { closed } else { regular };
+            Ok(forecast_with(&told.values[..origin], &Request { model, ..request }, &known)?.points)
         };
         evaluate_by(&regular.values, &request, &self.models, self.windows, self.step, &make)
     }
@@ -98,6 +100,11 @@ impl EvaluateOperator {
         workers: &Workers,
     ) -> Result<Vec<Together>> {
         let mut found: Vec<Together> = panel.iter().map(|_| Together::default()).collect();
+        if !self.forecast.learns(regular) {
+            return Ok(found);
+        }
+        // Each window has a copy.
+        workers.hold(regular.iter().map(super::bytes).sum())?;
         for window in 0..self.windows {
             let origin = |points: usize| {
                 let first = first_origin(points, self.forecast.horizon, self.windows, self.step)?;
@@ -149,11 +156,11 @@ impl EvaluateOperator {
     fn told(
         &self,
         series: &Series,
-        regular: &Result<Regular, Unforecastable>,
+        (regular, closed): (&Result<Regular, Unforecastable>, &Result<Regular, Unforecastable>),
         together: &Together,
     ) -> Result<Vec<ArrayRef>> {
-        let found = regular.as_ref().map_err(Clone::clone);
-        match found.and_then(|regular| self.evaluate(series, regular, together)) {
+        let both = regular.as_ref().and_then(|regular| Ok((regular, closed.as_ref()?)));
+        match both.map_err(Clone::clone).and_then(|both| self.evaluate(series, both, together)) {
             Ok(found) => Ok(self.rows(&found, together)),
             Err(reason) => self.refused(reason.code(), &reason.to_string()),
         }
@@ -185,7 +192,8 @@ impl SeriesOperator for EvaluateOperator {
     }
 
     fn process(&self, series: &Series) -> Result<Vec<ArrayRef>> {
-        self.told(series, &self.forecast.regular(series), &Together::default())
+        let regular = self.forecast.regular(series);
+        self.told(series, (&regular, &regular), &Together::default())
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {
@@ -199,9 +207,10 @@ impl PanelOperator for EvaluateOperator {
     }
 
     fn process(&self, panel: &[Series], workers: &Workers, out: &mut Sink<'_>) -> Result<()> {
-        let regular = self.forecast.regular_of(panel, panel.len(), workers)?;
-        let together = self.together(panel, &regular, workers)?;
-        workers.rows(panel.len(), |at| self.told(&panel[at], &regular[at], &together[at]), out)
+        let closed = self.forecast.regular_of(panel, panel.len(), workers)?;
+        let together = self.together(panel, &closed, workers)?;
+        let regular = self.forecast.alone_of(panel, workers)?;
+        workers.rows(panel.len(), |at| self.told(&panel[at], (&regular[at], &closed[at]), &together[at]), out)
     }
 
     fn refuse(&self, _series: &Series, status: &str, detail: &str) -> Result<Vec<ArrayRef>> {

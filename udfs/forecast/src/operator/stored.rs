@@ -240,7 +240,8 @@ impl Trainer for ForecastTrainer {
         if !operator.non_negative {
             return Ok(Err("a kept model forecasts values from 0 on: non_negative must be true".to_owned()));
         }
-        let regular = operator.regular_of(panel, panel.len(), workers)?;
+        // Days on which a whole shop was closed stay: who asks for one series later doesn't see the others.
+        let regular = operator.alone_of(panel, workers)?;
         if let Some(kept) = &self.judged {
             return self.judge(kept, panel, &regular, workers);
         }

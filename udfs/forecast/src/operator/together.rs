@@ -58,16 +58,20 @@ impl ForecastOperator {
         regular: &[Result<Regular, Unforecastable>],
         workers: &Workers,
     ) -> Result<Option<Learned>> {
-        let enough = if self.known.is_empty() { MANY } else { SOME };
-        if regular.iter().filter(|regular| suits(regular)).count() < enough
-            || self.model != Model::Auto
-            || self.kept.is_some()
-            || self.horizon > PANEL_HORIZON
-            || !self.non_negative
-        {
+        if !self.learns(regular) {
             return Ok(None);
         }
         self.learn(panel, regular, workers)
+    }
+
+    /// Whether the series of a panel are forecast together.
+    pub(super) fn learns(&self, regular: &[Result<Regular, Unforecastable>]) -> bool {
+        let enough = if self.known.is_empty() { MANY } else { SOME };
+        self.model == Model::Auto
+            && self.kept.is_none()
+            && self.horizon <= PANEL_HORIZON
+            && self.non_negative
+            && regular.iter().filter(|regular| suits(regular)).count() >= enough
     }
 
     /// Learns from the series of a panel that suit it; None where none does.

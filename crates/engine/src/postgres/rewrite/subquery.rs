@@ -138,9 +138,10 @@ impl VisitorMut for Existing {
 fn counts(query: &mut Query, none: bool) -> bool {
     let SetExpr::Select(select) = query.body.as_mut() else { return false };
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, modifiers) if by.is_empty() && modifiers.is_empty());
-    let aggregated = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregated(expr),
-        _ => false,
+    // A function may make a row of all, or none or several of one.
+    let calls = walk_expressions(select.projection.as_slice(), |expr| match expr {
+        Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
     });
     // A limit of some rows leaves one if there is any.
     let some = match &query.limit_clause {
@@ -151,7 +152,8 @@ fn counts(query: &mut Query, none: bool) -> bool {
         _ => false,
     };
     if grouped
-        || aggregated
+        || calls.is_break()
+        || select.qualify.is_some()
         || !some
         || query.fetch.is_some()
         || select.having.is_some()
